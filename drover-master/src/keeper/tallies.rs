@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::holds::Holds;
-use crate::sys::{CHUNK, SharedMemory};
+use crate::sys::{CHUNK, MemoryShape, SharedMemory};
 
 /// Where they are held.
 const NAME: &str = "tallies";
@@ -33,6 +33,8 @@ const ROWS: usize = WORDS / ROW;
 
 /// 256 KiB.
 const WORDS: usize = 4 * CHUNK / 8;
+
+const SHAPE: MemoryShape = MemoryShape { words: WORDS, chunks: 0, chunk: CHUNK };
 
 /// Words of a row.
 mod row {
@@ -157,14 +159,14 @@ impl Default for AppTallies {
 }
 
 fn begun() -> io::Result<SharedMemory> {
-    let memory = SharedMemory::create("drover-tallies", WORDS, 0)?;
+    let memory = SharedMemory::create("drover-tallies", SHAPE)?;
     memory.store(0, VERSION);
     Ok(memory)
 }
 
 /// What an earlier master has left. None: it is laid out by another version.
 fn left(holds: &Holds) -> Option<SharedMemory> {
-    let memory = SharedMemory::open(holds.take(NAME)?, WORDS, 0).ok()?;
+    let memory = SharedMemory::open(holds.take(NAME)?, SHAPE).ok()?;
     (memory.load(0) == VERSION).then_some(memory)
 }
 

@@ -108,17 +108,8 @@ impl SupervisorHandle {
     pub(crate) async fn make_way(&self) -> ! {
         flush_output(LAST_LINES).await;
         if let Some(keeper) = self.holds.keeper().cloned() {
-            let (output, holds) = (self.output().clone(), self.holds.clone());
-            // Not on this thread: to copy megabytes takes its time, and the keeper may first need somebody who reads its answers.
-            let told = tokio::task::spawn_blocking(move || {
-                let left = output.leave(&holds).inspect_err(|error| {
-                    tracing::warn!(target: "drover::upgrade", %error, "what `drover logs` shows is lost with this master");
-                });
-                keeper.make_way();
-                left
-            });
-            // Held until this process ends.
-            std::mem::forget(told.await);
+            // Not on this thread: the keeper may first need somebody who reads its answers.
+            let _ = tokio::task::spawn_blocking(move || keeper.make_way()).await;
         }
         // Should the keeper not know that this is meant, it was a crash, and this program goes on.
         std::process::exit(PANICKED);

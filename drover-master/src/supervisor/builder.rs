@@ -238,10 +238,7 @@ impl SupervisorBuilder {
             None => pool,
         };
         pool.tell_left_over(self.apps.iter().flat_map(|app| &app.spec().listeners));
-        let output = OutputLog::counted_by(self.holds.tallies());
-        if let Err(error) = output.inherit(&self.holds) {
-            tracing::warn!(target: "drover::supervisor", %error, "what `drover logs` has shown before is lost");
-        }
+        let output = OutputLog::held_by(&self.holds);
         // Otherwise nobody can ask for it.
         let kept = (control.is_some() || self.keeps_output).then(|| output.clone());
         let is_kept = self.holds.keeper().is_some();

@@ -40,7 +40,7 @@ pub(crate) use readiness::{SharedFd, watch_both, watch_readable};
 pub(crate) use reuseport::{choose_by, queued};
 #[cfg(test)]
 pub(crate) use shared_memory::kill;
-pub(crate) use shared_memory::{CHUNK, ChunkWriter, SharedMemory, step};
+pub(crate) use shared_memory::{CHUNK, ChunkWriter, MemoryShape, SharedMemory, step};
 pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals, restore_signal};
 pub use signals::{restore_child_signal, unblock_signals};
 pub(crate) use split::split;

@@ -13,3 +13,4 @@ mod notices;
 mod numbers;
 mod operations;
 mod upgrade;
+mod words;

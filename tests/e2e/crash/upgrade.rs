@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 
-use super::home::{Home, number, pids_of, workers_of};
+use super::home::{Home, number, pids_of};
 
 const TOML: &str = "[app.a]\ncommand = [\"sleep\", \"1000\"]\nworkers = 2\nstart.min_uptime = \"50ms\"\n";
 
@@ -34,28 +34,6 @@ fn another_master_goes_on_with_the_same_workers_and_is_replaced_in_turn() {
     // One that was upgraded to is protected as the first one was.
     assert_eq!(pids_of(&home.crash()), pids_of(&before), "{}", home.log());
     assert_eq!(home.keeper(), keeper);
-    home.end();
-}
-
-#[test]
-fn what_workers_have_printed_is_shown_after_an_upgrade_and_is_the_evidence_of_their_end() {
-    let script =
-        "echo begun; echo worried >&2; while [ ! -e end ]; do sleep 0.05; done; echo broken >&2; exit 3";
-    let more =
-        "workers = 1\nstart.min_uptime = \"50ms\"\nrestart.backoff = { initial = \"30s\", jitter = 0 }\n";
-    let home = Home::up("words", &format!("[app.a]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n{more}"));
-    home.until_ready("a", 1);
-    let logs = || String::from_utf8(home.output_of(&["logs", "a"]).stdout).unwrap();
-    home.until("its words", || (logs().contains("worried") && logs().contains("begun")).then_some(()));
-    let before = logs();
-    for _ in 0..2 {
-        home.upgrade(&[]);
-        assert_eq!(logs(), before, "{}", home.log());
-    }
-    home.place("end");
-    let ended = home.until_so("its end", |status| !workers_of(status, "a")[0]["last_exit"].is_null());
-    let exit = &workers_of(&ended, "a")[0]["last_exit"];
-    assert_eq!(exit["stderr_tail"], serde_json::json!(["worried", "broken"]), "{exit}");
     home.end();
 }
 
@@ -152,7 +130,7 @@ fn if_the_other_program_ends_when_its_turn_comes_the_one_before_goes_on() {
 }
 
 impl Home {
-    fn upgrade(&self, more: &[&str]) -> Value {
+    pub(super) fn upgrade(&self, more: &[&str]) -> Value {
         let output = self.output_of(&[&["upgrade", "--json"], more].concat());
         assert!(output.status.success(), "{output:?}\n{}", self.log());
         serde_json::from_slice(&output.stdout).unwrap()

@@ -46,6 +46,7 @@ pub(crate) use reader::OutputReader;
 pub(crate) use sinks::LogSinks;
 pub(crate) use tail::Tail;
 pub use tended::tend_output_files;
+use transit::StreamPlace;
 pub(crate) use transit::{OutputTransit, WorkerTransit};
 
 use crate::config::{Colours, Line, Stream};

@@ -13,7 +13,7 @@ use super::lines::{LineBlock, Lines};
 use super::reader::{OutputReader, SILENCE};
 use super::rush::{self, Pace};
 use super::transit::{StreamPlace, Taker, TransitStream};
-use super::{LogSinks, Stream};
+use super::{LogSinks, Stream, WorkerLog};
 use crate::config::Output;
 use crate::sys::watch_readable;
 
@@ -25,7 +25,9 @@ impl OutputReader {
             Output::Prefixed { .. } => self.prefixes(stream),
             Output::Inherit | Output::Discard => false,
         };
-        own.then_some(Taker::Own).into_iter().chain(self.sinks.iter().flat_map(LogSinks::takers)).collect()
+        let log = self.log.as_ref().is_some_and(WorkerLog::is_protected);
+        let sinks = self.sinks.iter().flat_map(LogSinks::takers);
+        own.then_some(Taker::Own).into_iter().chain(sinks).chain(log.then_some(Taker::Log)).collect()
     }
 
     /// Hands what a process before has read to those who have not got it. What had only begun is in the answer.
@@ -34,8 +36,12 @@ impl OutputReader {
         if read == StreamPlace::default() {
             return Lines::default();
         }
+        // By the end of each piece, of which more may be kept than it could note.
+        let kept = self.log.as_ref().map_or_else(StreamPlace::default, |log| log.reached(stream));
+        way.reach(Taker::Log, kept);
         if stream == Stream::Stderr {
-            way.left(StreamPlace::default(), read).iter().for_each(|bytes| self.tail.feed(bytes));
+            // The tail has begun with what is kept.
+            way.left(kept, read).iter().for_each(|bytes| self.tail.feed(bytes));
         }
         let mut takers = self.takers(stream);
         if matches!(self.output, Output::Forward) {
@@ -69,6 +75,9 @@ impl OutputReader {
             return self.hand_to_own(stream, blocks, Some(way)).await;
         }
         let time = SystemTime::now();
+        if taker == Taker::Log {
+            return blocks.iter().for_each(|block| self.keep(stream, time, block, Some(way)));
+        }
         for block in &blocks {
             if let Some(sinks) = &self.sinks {
                 sinks.put_to(taker, stream, time, block, Some(way)).await;

@@ -213,18 +213,32 @@ impl OutputReader {
         // The same for both: by it readers of the files know what is kept of them.
         let time = SystemTime::now();
         for block in &complete {
-            if let Some(log) = &self.log {
-                match way {
-                    // It is kept longer than anything else may be in that memory.
-                    Some(_) => log.keep(stream, time, &block.detached()),
-                    None => log.keep(stream, time, block),
-                }
-            }
+            self.keep(stream, time, block, way);
             if let Some(sinks) = &self.sinks {
                 sinks.put(stream, time, block, way).await;
             }
         }
         self.hand_to_own(stream, complete, way).await;
+    }
+
+    /// The same to the log alone.
+    pub(super) fn keep(
+        &self,
+        stream: Stream,
+        time: SystemTime,
+        block: &LineBlock,
+        way: Option<&Arc<TransitStream>>,
+    ) {
+        match (&self.log, way) {
+            (Some(log), Some(way)) if log.is_protected() => {
+                log.keep(stream, time, block);
+                way.receipt(Taker::Log, block.place()).give();
+            }
+            // It is kept longer than anything else may be in that memory.
+            (Some(log), Some(_)) => log.keep(stream, time, &block.detached()),
+            (Some(log), None) => log.keep(stream, time, block),
+            (None, _) => {}
+        }
     }
 
     /// The same to the master's own output alone, or to who takes lines in its place.

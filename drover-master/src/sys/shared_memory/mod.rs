@@ -20,17 +20,37 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit};
 
-/// The size of a chunk, in bytes: a pipe's buffer (`pipe(7)`).
+/// As much as is read from a pipe at once, in bytes: a pipe's buffer (`pipe(7)`). The largest size of a chunk, and a multiple of a page's,
+/// which may be so large too.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
 /// How many chunks that nobody has keep their pages, for the next who takes one: half a megabyte.
 const KEPT: usize = 8;
 
-/// So many words, and so many chunks behind them; pages are there once something was written to them.
+/// What a memory has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MemoryShape {
+    /// At the front of it; a multiple of [`CHUNK`] in bytes.
+    pub words: usize,
+    pub chunks: usize,
+    /// The size of each chunk, in bytes.
+    pub chunk: usize,
+}
+
+impl MemoryShape {
+    const fn front(self) -> usize {
+        self.words * size_of::<u64>()
+    }
+
+    const fn length(self) -> usize {
+        self.front() + self.chunks * self.chunk
+    }
+}
+
+/// Words, and chunks behind them; pages are there once something was written to them.
 pub(crate) struct SharedMemory {
     address: NonNull<u8>,
-    words: usize,
-    chunks: usize,
+    shape: MemoryShape,
     free: Mutex<FreeChunks>,
     file: File,
 }
@@ -42,7 +62,7 @@ unsafe impl Sync for SharedMemory {}
 
 impl fmt::Debug for SharedMemory {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
-        to.debug_struct("SharedMemory").field("words", &self.words).field("chunks", &self.chunks).finish()
+        to.debug_struct("SharedMemory").field("shape", &self.shape).finish()
     }
 }
 
@@ -58,33 +78,29 @@ struct FreeChunks {
 
 impl SharedMemory {
     /// All zeros. The words fill whole pages.
-    pub(crate) fn create(name: &str, words: usize, chunks: usize) -> io::Result<Self> {
-        let length = Self::length(words, chunks);
+    pub(crate) fn create(name: &str, shape: MemoryShape) -> io::Result<Self> {
+        let length = shape.length();
         // Beyond it the kernel would end the process (SIGXFSZ, `ftruncate(2)`).
         if getrlimit(Resource::RLIMIT_FSIZE)?.0 < length as u64 {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         let file = File::from(memfd_create(name, MFdFlags::MFD_CLOEXEC)?);
         file.set_len(length as u64)?;
-        Self::map(file, words, chunks)
+        Self::map(file, shape)
     }
 
     /// What another process has made like this, and left. Only one process may have it at a time.
-    pub(crate) fn open(file: OwnedFd, words: usize, chunks: usize) -> io::Result<Self> {
+    pub(crate) fn open(file: OwnedFd, shape: MemoryShape) -> io::Result<Self> {
         let file = File::from(file);
-        if file.metadata()?.len() != Self::length(words, chunks) as u64 {
+        if file.metadata()?.len() != shape.length() as u64 {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "it has another size"));
         }
-        Self::map(file, words, chunks)
+        Self::map(file, shape)
     }
 
-    const fn length(words: usize, chunks: usize) -> usize {
-        words * size_of::<u64>() + chunks * CHUNK
-    }
-
-    fn map(file: File, words: usize, chunks: usize) -> io::Result<Self> {
-        assert!((words * size_of::<u64>()).is_multiple_of(CHUNK), "chunks begin at a page");
-        let length = Self::length(words, chunks);
+    fn map(file: File, shape: MemoryShape) -> io::Result<Self> {
+        assert!(shape.front().is_multiple_of(CHUNK) && shape.chunk <= CHUNK, "chunks begin at a page");
+        let length = shape.length();
         let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
         // SAFETY: a new mapping, at a place that the kernel chooses.
         let address = unsafe { libc::mmap(ptr::null_mut(), length, access, flags, file.as_raw_fd(), 0) };
@@ -97,11 +113,11 @@ impl SharedMemory {
             // SAFETY: it changes nothing that can be read or written.
             unsafe { libc::madvise(address.as_ptr().cast(), length, advice) };
         }
-        Ok(Self { address, words, chunks, free: Mutex::default(), file })
+        Ok(Self { address, shape, free: Mutex::default(), file })
     }
 
     fn word(&self, at: usize) -> &AtomicU64 {
-        assert!(at < self.words, "word {at} of {}", self.words);
+        assert!(at < self.shape.words, "word {at} of {}", self.shape.words);
         // SAFETY: within the mapping, aligned, and never accessed otherwise.
         unsafe { AtomicU64::from_ptr(self.address.as_ptr().cast::<u64>().add(at)) }
     }
@@ -138,7 +154,7 @@ impl SharedMemory {
             Some(index) => index,
             None => {
                 let next = free.is_taken.iter().position(|taken| !taken).unwrap_or(free.is_taken.len());
-                if next == self.chunks {
+                if next == self.shape.chunks {
                     return None;
                 }
                 next
@@ -151,7 +167,7 @@ impl SharedMemory {
     /// Takes a chunk that the process before has left something in; none if somebody has it. Before any other is taken.
     pub(crate) fn take_left(self: &Arc<Self>, index: usize) -> Option<ChunkWriter> {
         let mut free = self.lock();
-        if index >= self.chunks || free.is_taken.get(index) == Some(&true) {
+        if index >= self.shape.chunks || free.is_taken.get(index) == Some(&true) {
             return None;
         }
         free.mark(index);
@@ -166,7 +182,8 @@ impl SharedMemory {
         if free.kept.len() < KEPT {
             return free.kept.push(index);
         }
-        let (begin, length) = ((self.words * size_of::<u64>() + index * CHUNK) as i64, CHUNK as i64);
+        let MemoryShape { chunk, .. } = self.shape;
+        let (begin, length) = ((self.shape.front() + index * chunk) as i64, chunk as i64);
         let how = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
         // Otherwise it keeps its pages.
         let _ = fallocate(&self.file, how, begin, length);
@@ -196,7 +213,7 @@ impl AsFd for SharedMemory {
 impl Drop for SharedMemory {
     fn drop(&mut self) {
         // SAFETY: whoever looks at a chunk has an `Arc` of this, and words are lent by it.
-        unsafe { libc::munmap(self.address.as_ptr().cast(), Self::length(self.words, self.chunks)) };
+        unsafe { libc::munmap(self.address.as_ptr().cast(), self.shape.length()) };
     }
 }
 
@@ -210,8 +227,12 @@ struct SharedChunk {
 }
 
 impl SharedChunk {
+    fn size(&self) -> usize {
+        self.memory.shape.chunk
+    }
+
     fn address(&self) -> *mut u8 {
-        let at = self.memory.words * size_of::<u64>() + self.index * CHUNK;
+        let at = self.memory.shape.front() + self.index * self.size();
         // SAFETY: its index is one of the mapping's.
         unsafe { self.memory.address.as_ptr().add(at) }
     }
@@ -252,16 +273,21 @@ impl ChunkWriter {
         self.length
     }
 
+    /// How much is not written yet.
+    pub(crate) fn room(&self) -> usize {
+        self.chunk.size() - self.length
+    }
+
     /// Fills a part of what is not written yet.
     pub(crate) fn fill(&mut self, part: Range<usize>, byte: u8) {
-        assert!(self.length <= part.start && part.start <= part.end && part.end <= CHUNK);
+        assert!(self.length <= part.start && part.start <= part.end && part.end <= self.chunk.size());
         // SAFETY: within the chunk, and nobody looks at what is not written.
         unsafe { ptr::write_bytes(self.chunk.address().add(part.start), byte, part.len()) };
     }
 
     /// Where the last byte other than this one ends, in a part of what is not written yet.
     pub(crate) fn end_of_other(&self, part: Range<usize>, byte: u8) -> Option<usize> {
-        assert!(self.length <= part.start && part.start <= part.end && part.end <= CHUNK);
+        assert!(self.length <= part.start && part.start <= part.end && part.end <= self.chunk.size());
         // SAFETY: within the chunk; this is its only writer, and does not write meanwhile.
         let bytes = unsafe { std::slice::from_raw_parts(self.chunk.address().add(part.start), part.len()) };
         bytes.iter().rposition(|other| *other != byte).map(|at| part.start + at + 1)
@@ -269,12 +295,12 @@ impl ChunkWriter {
 
     /// Takes what the process before has written for written.
     pub(crate) fn keep(&mut self, length: usize) {
-        self.length = self.length.max(length.min(CHUNK));
+        self.length = self.length.max(length.min(self.chunk.size()));
     }
 
     /// Writes behind what is written as much as there is room for. How much that was.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> usize {
-        let count = bytes.len().min(CHUNK - self.length);
+        let count = bytes.len().min(self.room());
         if step() {
             // SAFETY: within the chunk, nobody looks at what is not written, and a slice of others does not lie in it.
             unsafe { ptr::copy_nonoverlapping(bytes.as_ptr(), self.chunk.address().add(self.length), count) };
@@ -285,7 +311,7 @@ impl ChunkWriter {
 
     /// Reads at most so much, behind what is written.
     pub(crate) fn read(&mut self, from: BorrowedFd<'_>, most: usize) -> io::Result<usize> {
-        let most = most.min(CHUNK - self.length);
+        let most = most.min(self.room());
         if !step() {
             return Ok(0);
         }
@@ -334,9 +360,13 @@ mod tests {
 
     const WORDS: usize = CHUNK / 8;
 
+    const fn shape(chunks: usize) -> MemoryShape {
+        MemoryShape { words: WORDS, chunks, chunk: CHUNK }
+    }
+
     #[test]
     fn what_was_written_is_there_for_who_opens_it_again() {
-        let memory = Arc::new(SharedMemory::create("test", WORDS, 4).unwrap());
+        let memory = Arc::new(SharedMemory::create("test", shape(4)).unwrap());
         memory.store(3, 7);
         memory.raise(3, 5);
         assert_eq!((memory.load(3), memory.load(4)), (7, 0));
@@ -348,7 +378,7 @@ mod tests {
         assert_eq!(chunk.bytes(5..10), b"words"[..]);
         let again = memory.as_fd().try_clone_to_owned().unwrap();
         drop((chunk, memory));
-        let memory = Arc::new(SharedMemory::open(again, WORDS, 4).unwrap());
+        let memory = Arc::new(SharedMemory::open(again, shape(4)).unwrap());
         assert_eq!(memory.load(3), 7);
         let mut chunk = memory.take_left(0).unwrap();
         assert!(memory.take_left(0).is_none());
@@ -356,12 +386,12 @@ mod tests {
         chunk.keep(10);
         assert_eq!(chunk.bytes(0..10), b"some words"[..]);
         let other = memory.as_fd().try_clone_to_owned().unwrap();
-        assert!(SharedMemory::open(other, WORDS, 5).is_err());
+        assert!(SharedMemory::open(other, shape(5)).is_err());
     }
 
     #[test]
     fn a_chunk_is_given_back_with_the_last_who_looks_at_it_and_few_keep_their_pages() {
-        let memory = Arc::new(SharedMemory::create("test", WORDS, 2 * KEPT).unwrap());
+        let memory = Arc::new(SharedMemory::create("test", shape(2 * KEPT)).unwrap());
         let mut chunks: Vec<_> = std::iter::from_fn(|| memory.take()).collect();
         assert_eq!(chunks.len(), 2 * KEPT);
         let mut numbers: Vec<_> = chunks.iter().map(ChunkWriter::index).collect();

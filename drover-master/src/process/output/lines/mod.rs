@@ -96,9 +96,15 @@ impl LineBlock {
 
     /// How many lines it has.
     pub(super) fn count(&self) -> u64 {
-        // In parts that a byte can count: the compiler makes one instruction of many bytes.
-        let ends = |part: &[u8]| part.iter().map(|byte| u8::from(*byte == b'\n')).sum::<u8>();
-        self.text.chunks(255).map(|part| u64::from(ends(part))).sum()
+        count_ends(&self.text)
+    }
+
+    /// Up to where in its stream it is, without so many bytes of whole lines at its end.
+    pub(super) const fn place_without(&self, left: usize) -> StreamPlace {
+        match left {
+            0 => self.place(),
+            left => StreamPlace::at(self.end - left as u64, false),
+        }
     }
 }
 
@@ -232,6 +238,13 @@ impl Drop for Long {
     fn drop(&mut self) {
         LONG.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// How many ends of lines there are.
+pub(super) fn count_ends(text: &[u8]) -> u64 {
+    // In parts that a byte can count: the compiler makes one instruction of many bytes.
+    let ends = |part: &[u8]| part.iter().map(|byte| u8::from(*byte == b'\n')).sum::<u8>();
+    text.chunks(255).map(|part| u64::from(ends(part))).sum()
 }
 
 /// Where the first line ends. The standard library looks at many bytes at once.

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::sys::{CHUNK, MemoryShape};
+
 /// Tells that the memory is of this kind, and how it is laid out.
 pub(super) const VERSION: u64 = 0x6472_6f76_6572_0001;
 
@@ -93,8 +95,10 @@ const STREAM_WORDS: usize = 32;
 const CHUNK_WORDS: usize = 2;
 
 /// How many words there are, in whole chunks.
-pub(super) const WORDS: usize =
+const WORDS: usize =
     (HEAD_WORDS + FILES * file::WORDS + STREAMS * STREAM_WORDS + CHUNKS * CHUNK_WORDS).next_multiple_of(8192);
+
+pub(super) const SHAPE: MemoryShape = MemoryShape { words: WORDS, chunks: CHUNKS, chunk: CHUNK };
 
 /// What the memory before a read is filled with: a byte that no text in UTF-8 has.
 pub(super) const FREE: u8 = 0xff;

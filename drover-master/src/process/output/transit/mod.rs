@@ -2,7 +2,7 @@
 //! it, and its successor goes on where it was.
 //!
 //! ```text
-//!  pipe ──read(2)──► chunks of the stream ──lines──► the master's own output │ log files │ the journal
+//!  pipe ──read(2)──► chunks of the stream ──lines──► the master's own output │ log files │ the journal │ the log
 //!                    READ: so much was read            DONE: so much is written, of each of them
 //!                    HANDED: up to here it was cut into lines
 //! ```
@@ -116,7 +116,7 @@ impl WorkerTransit {
 type TransitParts = (Arc<TransitShared>, OwnOutlet, [OwnedFd; 2]);
 
 fn begun() -> io::Result<TransitParts> {
-    let memory = SharedMemory::create("drover-output", layout::WORDS, layout::CHUNKS)?;
+    let memory = SharedMemory::create("drover-output", layout::SHAPE)?;
     let (read, write) = io::pipe()?;
     let pipe = [OwnedFd::from(read), OwnedFd::from(write)];
     let shared = Arc::new(TransitShared::new(memory));
@@ -125,7 +125,7 @@ fn begun() -> io::Result<TransitParts> {
 }
 
 fn gone_on(memory: OwnedFd, read: OwnedFd, write: OwnedFd) -> io::Result<TransitParts> {
-    let memory = SharedMemory::open(memory, layout::WORDS, layout::CHUNKS)?;
+    let memory = SharedMemory::open(memory, layout::SHAPE)?;
     let shared = TransitShared::left(memory)
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "it is laid out by another version"))?;
     let shared = Arc::new(shared);

@@ -9,11 +9,11 @@ impl StreamPlace {
         Self(bytes << 1 | is_continued as u64)
     }
 
-    pub(super) const fn of_word(word: u64) -> Self {
+    pub(in crate::process::output) const fn of_word(word: u64) -> Self {
         Self(word)
     }
 
-    pub(super) const fn word(self) -> u64 {
+    pub(in crate::process::output) const fn word(self) -> u64 {
         self.0
     }
 

@@ -26,10 +26,12 @@ pub(in crate::process::output) enum Taker {
     Own,
     Files,
     Journal,
+    /// The log for those who ask later, where that outlives this process too.
+    Log,
 }
 
 impl Taker {
-    pub(in crate::process::output) const ALL: [Self; 3] = [Self::Own, Self::Files, Self::Journal];
+    pub(in crate::process::output) const ALL: [Self; 4] = [Self::Own, Self::Files, Self::Journal, Self::Log];
 }
 
 /// One stream. While it is there, what a successor needs of it is in the memory.
@@ -189,7 +191,8 @@ impl TransitStream {
         Receipt { stream: Arc::clone(self), taker, end }
     }
 
-    fn reach(&self, taker: Taker, end: StreamPlace) {
+    /// One has it up to a place.
+    pub(in crate::process::output) fn reach(&self, taker: Taker, end: StreamPlace) {
         self.shared.memory.raise(self.word(layout::stream::DONE) + taker as usize, end.word());
     }
 

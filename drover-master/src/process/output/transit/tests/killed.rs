@@ -10,16 +10,15 @@ use std::time::SystemTime;
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 
-use super::super::lines::{LineBlock, Lines, MARK};
-use super::super::logfile::Files;
-use super::super::protected::lines_again;
-use super::super::queue::{Batch, LogEntry};
-use super::super::{Printer, Stream};
-use super::{
-    OutputTransit, OwnOutlet, Receipt, StreamPlace, Taker, TransitParts, TransitStream, begun, gone_on,
-};
+use super::super::super::Stream;
+use super::super::super::lines::{LineBlock, Lines, MARK};
+use super::super::super::log::{LogNext, OutputLog, WorkerLog};
+use super::super::super::logfile::Files;
+use super::super::super::protected::lines_again;
+use super::super::super::queue::{Batch, LogEntry};
+use super::super::{OwnOutlet, Receipt, Taker, TransitParts, TransitStream, begun, gone_on};
+use super::FROM;
 use crate::config::{LogOwner, LogPolicy};
-use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::keeper::{Holds, TestKeeper};
 use crate::sys::kill;
 
@@ -48,6 +47,10 @@ struct World {
     seen: Vec<u8>,
     wish: LogPolicy,
     files: tempfile::TempDir,
+    /// Holds the log.
+    keeper: (TestKeeper, Holds),
+    /// What the log of the last process had at its end.
+    kept: String,
 }
 
 /// The master's own output.
@@ -80,6 +83,8 @@ impl World {
             seen: Vec::new(),
             wish: LogPolicy { per, ..LogPolicy::in_dir(files.path()) },
             files,
+            keeper: TestKeeper::new(),
+            kept: String::new(),
         }
     }
 
@@ -113,19 +118,23 @@ struct Process {
     way: Arc<TransitStream>,
     files: Files,
     lines: Lines,
+    log: OutputLog,
+    worker_log: WorkerLog,
 }
 
-const FROM: Printer =
-    Printer { slot: SlotIndex(0), generation: Generation(1), worker: WorkerId(7), pid: 4711 };
+const TAKERS: [Taker; 3] = [Taker::Own, Taker::Files, Taker::Log];
 
 impl Process {
     fn begin(world: &mut World) -> Option<Self> {
         let clone = |fd: &OwnedFd| fd.try_clone().unwrap();
         let (shared, outlet, _): TransitParts =
             gone_on(clone(&world.memory), clone(&world.pipe[0]), clone(&world.pipe[1])).unwrap();
-        let way = shared.stream("web", FROM, Stream::Stdout, vec![Taker::Own, Taker::Files]).unwrap();
+        let way = shared.stream("web", FROM, Stream::Stdout, TAKERS.into()).unwrap();
+        let log = OutputLog::held_by(&world.keeper.1);
+        let worker_log = log.of("web").by(FROM);
+        let files = Files::new("web".into());
         let mut process =
-            Self { outlet, way: Arc::new(way), files: Files::new("web".into()), lines: Lines::default() };
+            Self { outlet, way: Arc::new(way), files, lines: Lines::default(), log, worker_log };
         match &mut world.own {
             Own::Pipe(write, _) => process.outlet.resume(write),
             Own::File(file, _) => process.outlet.resume(file),
@@ -133,9 +142,11 @@ impl Process {
         .unwrap();
         world.own();
         let (way, read) = (Arc::clone(&process.way), process.way.place_read());
-        let handed = way.handed(&[Taker::Own, Taker::Files]);
+        way.reach(Taker::Log, process.worker_log.reached(Stream::Stdout));
+        let handed = way.handed(&TAKERS);
         process.print_own(world, lines_again(&way, way.done(Taker::Own), handed));
         process.write_files(world, lines_again(&way, way.done(Taker::Files), handed));
+        process.keep(&lines_again(&way, way.done(Taker::Log), handed));
         process.lines = Lines::from(handed);
         for bytes in way.left(handed, read) {
             process.feed(world, &bytes);
@@ -184,8 +195,26 @@ impl Process {
 
     fn hand_on(&mut self, world: &mut World, blocks: Vec<LineBlock>) {
         self.way.hand_on(self.lines.place());
+        self.keep(&blocks);
         self.write_files(world, blocks.clone());
         self.print_own(world, blocks);
+    }
+
+    fn keep(&self, blocks: &[LineBlock]) {
+        for block in blocks {
+            self.worker_log.keep(Stream::Stdout, SystemTime::now(), block);
+            self.way.receipt(Taker::Log, block.place()).give();
+        }
+    }
+
+    /// All that the log has.
+    fn kept(&self) -> String {
+        let mut reader = self.log.read(["web".into()]);
+        let mut text = Vec::new();
+        while let Some(LogNext::Piece(piece)) = reader.try_next() {
+            piece.lines().for_each(|line| text.extend([line, b"\n"].concat()));
+        }
+        joined(&text)
     }
 
     fn print_own(&mut self, world: &mut World, blocks: Vec<LineBlock>) {
@@ -224,12 +253,19 @@ impl Process {
 
 /// Lives until it has read everything, or is killed after so many steps. Whether it was not.
 fn live(world: &mut World, steps: Option<u64>) -> bool {
+    world.keeper.1.leave_all();
     kill::after(steps);
     // What is dropped here is dropped dead.
-    let finished = Process::begin(world).and_then(|mut process| process.run(world)).is_some();
+    let finished = Process::begin(world).and_then(|mut process| {
+        process.run(world)?;
+        world.kept = process.kept();
+        Some(())
+    });
     let lives = kill::lives();
     kill::after(None);
-    finished && lives
+    let (keeper, holds) = &mut world.keeper;
+    *holds = keeper.crash(holds, ());
+    finished.is_some() && lives
 }
 
 fn killed_everywhere(own_is_file: bool, per: LogOwner) {
@@ -248,6 +284,7 @@ fn killed_everywhere(own_is_file: bool, per: LogOwner) {
         }
         assert_eq!(world.own(), expected, "killed after {steps} steps");
         assert_eq!(world.file(), expected, "killed after {steps} steps");
+        assert_eq!(world.kept, expected, "killed after {steps} steps");
         if is_whole {
             break;
         }
@@ -263,140 +300,4 @@ fn no_line_is_lost_or_doubled_wherever_it_is_killed_while_it_writes_to_a_pipe_an
 #[test]
 fn no_line_is_lost_or_doubled_wherever_it_is_killed_while_it_appends_to_files() {
     killed_everywhere(true, LogOwner::App);
-}
-
-#[test]
-fn what_was_read_is_known_though_the_process_could_not_note_it() {
-    let (shared, _, _) = begun().unwrap();
-    let way = Arc::new(shared.stream("web", FROM, Stream::Stdout, vec![Taker::Own]).unwrap());
-    let (worker, mut prints) = io::pipe().unwrap();
-    let memory = shared.memory.as_fd().try_clone_to_owned().unwrap();
-    prints.write_all(b"half a line").unwrap();
-    assert!(way.read(worker.as_fd()).unwrap().unwrap().is_all);
-    prints.write_all(b", and the rest\n").unwrap();
-    // The memory is filled, and read into; nothing comes behind that.
-    kill::after(Some(2));
-    let again = way.read(worker.as_fd());
-    assert!(!kill::lives() && again.is_ok());
-    drop((way, again));
-    kill::after(None);
-    let (read, write) = io::pipe().unwrap();
-    let (shared, ..) = gone_on(memory, read.into(), write.into()).unwrap();
-    assert_eq!(shared.unclaimed("web"), [FROM]);
-    assert!(shared.unclaimed("other").is_empty());
-    let way = shared.stream("web", FROM, Stream::Stdout, vec![Taker::Own]).unwrap();
-    assert!(shared.unclaimed("web").is_empty());
-    let left = way.left(StreamPlace::default(), way.place_read());
-    assert_eq!(left.concat(), b"half a line, and the rest\n");
-}
-
-#[test]
-fn a_successor_goes_on_with_what_its_keeper_holds() {
-    let (mut keeper, holds) = TestKeeper::new();
-    let (transit, outlet) = OutputTransit::of(&holds);
-    assert_eq!(keeper.held(), ["output/memory", "output/read", "output/write"]);
-    let by = |transit: &OutputTransit| {
-        transit.by(FROM).unwrap().stream("web", Stream::Stdout, vec![Taker::Own]).unwrap()
-    };
-    let way = by(&transit);
-    let (worker, mut prints) = io::pipe().unwrap();
-    prints.write_all(b"on its way").unwrap();
-    way.read(worker.as_fd()).unwrap().unwrap();
-    let holds = keeper.crash(&holds, (transit, outlet, way));
-    let (transit, outlet) = OutputTransit::of(&holds);
-    assert!(outlet.is_some());
-    assert_eq!(transit.unclaimed("web"), [FROM]);
-    let way = by(&transit);
-    assert_eq!(way.left(StreamPlace::default(), way.place_read()).concat(), b"on its way");
-    assert_eq!(keeper.held().len(), 3);
-    drop((transit, outlet, way));
-    assert!(keeper.held().is_empty(), "an end that is meant leaves nothing");
-    let (transit, outlet) = OutputTransit::of(&Holds::default());
-    assert!(transit.by(FROM).is_none() && outlet.is_none());
-}
-
-#[test]
-fn every_kind_of_output_gets_everything_once() {
-    let (shared, mut outlet, _) = begun().unwrap();
-    let way = Arc::new(shared.stream("web", FROM, Stream::Stdout, vec![Taker::Own]).unwrap());
-    let dir = tempfile::tempdir().unwrap();
-    let text: Vec<u8> = (0..100_000_u32).flat_map(|number| number.to_string().into_bytes()).collect();
-    let mut put = |target: File| {
-        let mut target = io::LineWriter::new(target);
-        for part in text.chunks(60_001) {
-            let receipt = way.receipt(Taker::Own, StreamPlace::default());
-            outlet.put(Stream::Stdout, &mut Buffered(&mut target), part, vec![receipt]).unwrap();
-        }
-    };
-    for appends in [true, false] {
-        let path = dir.path().join(format!("{appends}"));
-        fs::write(&path, "").unwrap();
-        put(File::options().write(!appends).append(appends).open(&path).unwrap());
-        assert!(fs::read(&path).unwrap() == text, "{appends}");
-    }
-    for blocks in [true, false] {
-        let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        ours.set_nonblocking(!blocks).unwrap();
-        let reading = std::thread::spawn(move || {
-            let mut got = Vec::new();
-            theirs.read_to_end(&mut got).unwrap();
-            got
-        });
-        put(OwnedFd::from(ours).into());
-        assert!(reading.join().unwrap() == text);
-    }
-    // Whoever wanted it is gone: that is told, and what comes next is not mixed with it.
-    let (read, mut write) = io::pipe().unwrap();
-    drop(read);
-    let (lost, _) = outlet.put(Stream::Stdout, &mut write, b"to nobody", Vec::new()).unwrap_err();
-    let (mut read, mut write) = io::pipe().unwrap();
-    outlet.put(Stream::Stdout, &mut write, b"to somebody", Vec::new()).unwrap();
-    drop(write);
-    assert_eq!((lost, io::read_to_string(&mut read).unwrap().as_str()), (9, "to somebody"));
-}
-
-/// As the standard library's stdout.
-struct Buffered<'a>(&'a mut io::LineWriter<File>);
-
-impl io::Write for Buffered<'_> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-impl std::os::fd::AsFd for Buffered<'_> {
-    fn as_fd(&self) -> std::os::fd::BorrowedFd<'_> {
-        self.0.get_ref().as_fd()
-    }
-}
-
-#[test]
-fn a_stream_costs_no_chunk_once_everybody_has_everything() {
-    let (shared, _, _) = begun().unwrap();
-    let way = Arc::new(shared.stream("web", FROM, Stream::Stdout, vec![Taker::Own, Taker::Files]).unwrap());
-    let (worker, mut prints) = io::pipe().unwrap();
-    let mut indexes = Vec::new();
-    for _ in 0..20 {
-        // As much as a pipe holds: each chunk is full.
-        prints.write_all(&[b'x'; 64 * 1024]).unwrap();
-        let mut length = 0;
-        while length < 64 * 1024 {
-            length += way.read(worker.as_fd()).unwrap().unwrap().bytes.len();
-        }
-        indexes.push(shared.memory.load(super::layout::head::CHUNKS));
-        for taker in [Taker::Own, Taker::Files] {
-            way.receipt(taker, way.place_read()).give();
-        }
-        assert!(way.left(StreamPlace::default(), way.place_read()).is_empty());
-    }
-    assert!(indexes.iter().all(|used| *used <= 2), "the same are used again: {indexes:?}");
-    way.end();
-    let index = way.index();
-    drop(way);
-    let next = shared.stream("other", FROM, Stream::Stderr, vec![Taker::Own]).unwrap();
-    assert_eq!((next.index(), next.place_read()), (index, StreamPlace::default()));
 }

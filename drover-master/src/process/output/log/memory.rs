@@ -1,0 +1,270 @@
+//! Memory that the keeper holds, with the text of what is kept: the next master has it, however this one ends.
+//!
+//! ```text
+//!  ┌─────────┬────────┬───────────────────────┬─┬──────────────────────────┬────────────
+//!  │ version │ chunks │ how much of each chunk │…│ record │ record │ room   │ record │ …
+//!  │         │ used   │ is whole records       │ │                          │
+//!  └─────────┴────────┴───────────────────────┴─┴──────────────────────────┴────────────
+//! ```
+//!
+//! A chunk has records of one slot. A record counts once its chunk's word says so, which comes last: one that was cut off by a kill is not
+//! there. What is forgotten takes its chunk's word away with it.
+
+use std::io;
+use std::os::fd::AsFd as _;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::record::{HEAD, LaidRecord, RecordHead, records};
+use crate::keeper::{Hold, Holds};
+use crate::sys::{CHUNK, ChunkWriter, MemoryShape, SharedMemory};
+
+/// Where it is held.
+const NAME: &str = "output/log";
+
+/// Tells that the memory is of this kind, and how it is laid out. Another layout gets another number.
+const VERSION: u64 = 0x6472_6c6f_6773_0001;
+
+/// The size of a chunk, in bytes. A slot has one that is not full, and one of which the older half is forgotten: larger ones would hold more
+/// of that than of lines where there are a thousand slots, and with smaller ones more lines are laid down in parts.
+pub(super) const LOG_CHUNK: usize = 16 * 1024;
+
+const SHAPE: MemoryShape = MemoryShape { words: CHUNK / 8, chunks: CHUNKS, chunk: LOG_CHUNK };
+
+/// How many chunks there are: all that is kept fills 1,024, and some thousands of slots may have one that is not full. What finds none is
+/// kept in this process alone.
+const CHUNKS: usize = CHUNK / 8 - FIRST_CHUNK;
+
+/// Words of all.
+mod head {
+    pub(super) const VERSION: usize = 0;
+    /// The number of the first chunk that was never used.
+    pub(super) const CHUNKS: usize = 1;
+}
+
+const FIRST_CHUNK: usize = 64;
+
+/// The memory.
+#[derive(Debug)]
+pub(super) struct LogMemory {
+    memory: Arc<SharedMemory>,
+    _hold: Hold,
+}
+
+/// What an earlier master has kept in one chunk.
+#[derive(Debug)]
+pub(super) struct LeftChunk {
+    pub writer: ChunkWriter,
+    pub records: Vec<LaidRecord>,
+}
+
+impl LeftChunk {
+    pub(super) fn text(&self, record: &LaidRecord) -> Bytes {
+        self.writer.bytes(record.text.clone())
+    }
+
+    /// The name of a record's app.
+    pub(super) fn app(&self, record: &LaidRecord) -> Option<String> {
+        String::from_utf8(self.writer.bytes(record.name.clone()).into()).ok()
+    }
+}
+
+impl LogMemory {
+    /// That of an earlier master, with what is in it, or a new one. None without a keeper. Blocks while some megabytes are looked through.
+    ///
+    /// # Errors
+    ///
+    /// No memory can be made.
+    pub(super) fn held_by(holds: &Holds) -> io::Result<Option<(Arc<Self>, Vec<LeftChunk>)>> {
+        if holds.keeper().is_none() {
+            return Ok(None);
+        }
+        let (memory, left) = match Self::left(holds) {
+            Some(memory) => {
+                let left = left_chunks(&memory);
+                (memory, left)
+            }
+            None => (Arc::new(begun()?), Vec::new()),
+        };
+        let hold = holds.hold(NAME, memory.as_fd());
+        Ok(Some((Arc::new(Self { memory, _hold: hold }), left)))
+    }
+
+    /// What an earlier master has left. None: it is laid out by another version.
+    fn left(holds: &Holds) -> Option<Arc<SharedMemory>> {
+        let memory = SharedMemory::open(holds.take(NAME)?, SHAPE).ok()?;
+        (memory.load(head::VERSION) == VERSION).then(|| Arc::new(memory))
+    }
+
+    /// An empty chunk; none if there is none.
+    pub(super) fn take(&self) -> Option<ChunkWriter> {
+        let chunk = self.memory.take()?;
+        self.memory.store(FIRST_CHUNK + chunk.index(), 0);
+        self.memory.raise(head::CHUNKS, chunk.index() as u64 + 1);
+        Some(chunk)
+    }
+
+    /// So many bytes of a chunk are whole records.
+    pub(super) fn keep(&self, chunk: usize, length: usize) {
+        self.memory.store(FIRST_CHUNK + chunk, length as u64);
+    }
+
+    /// How many bytes of a chunk are.
+    pub(super) fn kept(&self, chunk: usize) -> u64 {
+        self.memory.load(FIRST_CHUNK + chunk)
+    }
+
+    #[cfg(test)]
+    pub(super) fn make_strange(&self) {
+        self.memory.store(head::VERSION, VERSION + 1);
+    }
+
+    /// Nothing in a chunk is to be found by another master.
+    pub(super) fn forget(&self, chunk: usize) {
+        self.keep(chunk, 0);
+    }
+}
+
+fn begun() -> io::Result<SharedMemory> {
+    let memory = SharedMemory::create("drover-log", SHAPE)?;
+    memory.store(head::VERSION, VERSION);
+    Ok(memory)
+}
+
+fn left_chunks(memory: &Arc<SharedMemory>) -> Vec<LeftChunk> {
+    let used = usize::try_from(memory.load(head::CHUNKS)).map_or(CHUNKS, |used| used.min(CHUNKS));
+    let chunks = (0..used).filter_map(|index| {
+        let length = usize::try_from(memory.load(FIRST_CHUNK + index)).ok().filter(|length| *length > 0)?;
+        let mut writer = memory.take_left(index)?;
+        writer.keep(length);
+        let records = records(&writer.bytes(0..writer.length())).collect();
+        Some(LeftChunk { writer, records })
+    });
+    chunks.collect()
+}
+
+/// Lays down what a slot prints.
+#[derive(Debug)]
+pub(super) struct SlotWriter {
+    memory: Arc<LogMemory>,
+    open: Option<ChunkWriter>,
+}
+
+/// Text that was laid down, and does not count yet.
+#[derive(Debug)]
+pub(super) struct Laid {
+    pub text: Bytes,
+    chunks: PieceChunks,
+    /// The chunks, and how much of each is whole records by then.
+    ends: Vec<(usize, usize)>,
+}
+
+/// Where a piece lies in memory that outlives this process.
+#[derive(Debug)]
+pub(super) enum PieceChunks {
+    /// It does not.
+    None,
+    One(usize),
+    /// In parts, the chunks of which are held.
+    Parts(Vec<(usize, Bytes)>),
+}
+
+impl PieceChunks {
+    pub(super) fn indices(&self) -> impl Iterator<Item = usize> {
+        let (one, parts) = match self {
+            Self::None => (None, &[][..]),
+            Self::One(index) => (Some(*index), &[][..]),
+            Self::Parts(parts) => (None, &parts[..]),
+        };
+        one.into_iter().chain(parts.iter().map(|(index, _)| *index))
+    }
+}
+
+impl Laid {
+    /// It counts from now on. Where it is.
+    pub(super) fn count(self, memory: &LogMemory) -> PieceChunks {
+        for (chunk, length) in self.ends {
+            memory.keep(chunk, length);
+        }
+        self.chunks
+    }
+}
+
+impl SlotWriter {
+    /// One who goes on in a chunk, or begins a new one.
+    pub(super) const fn new(memory: Arc<LogMemory>, open: Option<ChunkWriter>) -> Self {
+        Self { memory, open }
+    }
+
+    /// Lays down the first of these lines, as many as there is room for at once. None: there is no room at all.
+    pub(super) fn lay(
+        &mut self,
+        app: &str,
+        lines: &[u8],
+        head: impl Fn(&[u8]) -> RecordHead,
+    ) -> Option<Laid> {
+        let around = HEAD + app.len();
+        if app.is_empty() || around > LOG_CHUNK / 2 {
+            return None;
+        }
+        // What was in it may have been forgotten meanwhile, and is not to be found again.
+        self.open.take_if(|open| self.memory.kept(open.index()) != open.length() as u64);
+        let there = self.open.as_ref().and_then(|open| fits(lines, open.room().checked_sub(around)?));
+        // Of the beginning of them little is worth a piece of its own.
+        let fitting = match there.filter(|part| *part == lines.len() || *part >= LOG_CHUNK / 4) {
+            Some(part) => Some(part),
+            None => {
+                self.open = Some(self.memory.take()?);
+                fits(lines, LOG_CHUNK - around)
+            }
+        };
+        let Some(part) = fitting else {
+            let line = lines.split(|byte| *byte == b'\n').next().unwrap_or_default();
+            return self.lay_long(app, line, &head(line));
+        };
+        let text = &lines[..part];
+        let open = self.open.as_mut()?;
+        let text = laid_down(open, app, text, &head(text));
+        let index = open.index();
+        Some(Laid { text, chunks: PieceChunks::One(index), ends: vec![(index, open.length())] })
+    }
+
+    /// Lays down a line that is too long for a chunk, as several records.
+    fn lay_long(&mut self, app: &str, line: &[u8], head: &RecordHead) -> Option<Laid> {
+        let (mut parts, mut ends, mut rest) = (Vec::new(), Vec::new(), line);
+        for number in 0.. {
+            let open = self.open.as_mut()?;
+            let part;
+            (part, rest) = rest.split_at(rest.len().min(open.room() - HEAD - app.len()));
+            let goes_on = !rest.is_empty();
+            let bytes = laid_down(open, app, part, &RecordHead { part: number, goes_on, ..*head });
+            parts.push((open.index(), bytes));
+            ends.push((open.index(), open.length()));
+            if !goes_on {
+                return Some(Laid {
+                    text: Bytes::copy_from_slice(line),
+                    chunks: PieceChunks::Parts(parts),
+                    ends,
+                });
+            }
+            self.open = Some(self.memory.take()?);
+        }
+        None
+    }
+}
+
+/// How much of the lines fits into so much room: all, or up to the last end of a line in it, without that.
+fn fits(lines: &[u8], room: usize) -> Option<usize> {
+    if lines.len() <= room {
+        return Some(lines.len());
+    }
+    lines[..=room].iter().rposition(|byte| *byte == b'\n')
+}
+
+fn laid_down(open: &mut ChunkWriter, app: &str, text: &[u8], head: &RecordHead) -> Bytes {
+    open.write(&head.bytes(app.len(), text.len()));
+    open.write(app.as_bytes());
+    open.write(text);
+    open.bytes(open.length() - text.len()..open.length())
+}
