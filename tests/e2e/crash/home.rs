@@ -207,7 +207,7 @@ impl Home {
     }
 
     /// All that are no zombies.
-    fn children(&self) -> BTreeSet<u32> {
+    pub(super) fn children(&self) -> BTreeSet<u32> {
         let below = Self::below(self.keeper());
         let (masters, orphans): (Vec<u32>, Vec<u32>) = below.into_iter().partition(|pid| is_master(*pid));
         let all = masters.into_iter().flat_map(Self::below).chain(orphans);
@@ -223,14 +223,19 @@ impl Home {
 
     /// Waits for the end of the keeper, and proves that nothing is left.
     pub(super) fn is_over(&mut self, code: i32) {
-        let mut keeper = self.keeper.take().unwrap();
-        let ended = self.until("the end of the keeper", || keeper.try_wait().unwrap());
-        assert_eq!(ended.code(), Some(code), "{}: {ended}\n{}", self.name, self.log());
-        self.nobody_is_left();
+        self.has_ended(code);
         let files = fs::read_dir(self.dir.path()).unwrap().flatten();
         let names = files.map(|file| file.file_name().into_string().unwrap());
         let left: Vec<String> = names.filter(|name| name.contains("sock") || name.ends_with('~')).collect();
         assert!(left.is_empty(), "{}: {left:?}", self.name);
+    }
+
+    /// The same where no master was there to remove its files.
+    pub(super) fn has_ended(&mut self, code: i32) {
+        let mut keeper = self.keeper.take().unwrap();
+        let ended = self.until("the end of the keeper", || keeper.try_wait().unwrap());
+        assert_eq!(ended.code(), Some(code), "{}: {ended}\n{}", self.name, self.log());
+        self.nobody_is_left();
     }
 
     /// The master, whether it answers or not.

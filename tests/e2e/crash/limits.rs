@@ -1,6 +1,10 @@
-//! Masters that crash where hardly more files may be open than they and their keeper have.
+//! Masters that crash where hardly more files may be open than they and their keeper have, or where no process can be made.
 
 use std::fs;
+use std::process::Command;
+
+use drover_e2e::harness::signal;
+use nix::sys::signal::SIGKILL;
 
 use super::home::{Home, pids_of};
 
@@ -58,4 +62,75 @@ fn at_the_edge_of_the_hard_limit_everything_is_there_and_goes_on_or_nothing_is()
         home.end();
     }
     assert!(outcomes.iter().all(|count| *count > 1), "{outcomes:?}");
+}
+
+/// A user whose processes nobody else counts.
+const NOBODY_ELSE: u32 = 61_234;
+
+fn as_nobody_else() -> String {
+    format!("setpriv --reuid {NOBODY_ELSE} --regid {NOBODY_ELSE} --clear-groups")
+}
+
+/// The same as root has, who may have as many processes as there are: by somebody who may not. None, where that user can't run it.
+fn up_by_somebody(name: &str) -> Option<Home> {
+    if !nix::unistd::geteuid().is_root() {
+        return Some(Home::up(name, &app(2)));
+    }
+    let by = as_nobody_else();
+    let can = Command::new("sh")
+        .arg("-c")
+        .arg(format!("{by} \"$0\" --version"))
+        .arg(program!("drover_command"))
+        .output();
+    if !can.as_ref().is_ok_and(|can| can.status.success()) {
+        drover_e2e::complain(&format!("SKIPPED: another user can't run drover: {can:?}"));
+        return None;
+    }
+    Some(Home::up_after(name, &app(2), &format!("chown {NOBODY_ELSE} . log; exec {by} \"$0\" \"$@\"")))
+}
+
+/// Sets how many processes its user may have, as far as it makes one; how many those were.
+fn limit_processes(pid: u32, to: &str) -> String {
+    let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let before = limits.lines().find_map(|line| line.strip_prefix("Max processes")).unwrap();
+    // In a container root may not set those of others.
+    let by = if nix::unistd::geteuid().is_root() { as_nobody_else() } else { String::new() };
+    let set = Command::new("sh").arg("-c").arg(format!("{by} prlimit --pid {pid} --nproc={to}:")).status();
+    assert!(set.unwrap().success());
+    before.split_whitespace().next().unwrap().to_owned()
+}
+
+/// How often a process has slept.
+fn sleeps(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:")).unwrap();
+    line.trim().parse().unwrap()
+}
+
+#[test]
+fn a_keeper_that_can_make_no_process_for_a_while_starts_a_master_as_soon_as_it_can() {
+    let Some(home) = up_by_somebody("no process") else { return };
+    let before = pids_of(&home.until_ready("a", 2));
+    let limit = limit_processes(home.keeper(), "0");
+    signal(home.master(), SIGKILL);
+    home.until("the end of the master", || home.own_master().is_none().then_some(()));
+    let first = sleeps(home.keeper());
+    home.until("some attempts in vain", || (sleeps(home.keeper()) > first + 5).then_some(()));
+    assert_eq!((home.own_master(), home.children()), (None, before.clone()), "{}", home.log());
+    limit_processes(home.keeper(), &limit);
+    let after = home.until_so("another master", |_| true);
+    home.has_what_it_should(&after);
+    assert_eq!(pids_of(&after), before, "{}", home.log());
+    home.end();
+}
+
+#[test]
+fn a_keeper_that_can_make_no_process_at_all_ends_everything_and_says_so() {
+    let Some(mut home) = up_by_somebody("no process at all") else { return };
+    home.until_ready("a", 2);
+    limit_processes(home.keeper(), "0");
+    signal(home.master(), SIGKILL);
+    home.has_ended(1);
+    let told = "another master can't be started: Resource temporarily unavailable";
+    assert!(home.log().contains(told), "{}", home.log());
 }
