@@ -1,9 +1,10 @@
 //! Cuts a stream of bytes into lines.
 
-use std::io::BufRead as _;
+use std::iter;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
+use memchr::{memchr, memchr_iter, memrchr};
 
 use super::transit::StreamPlace;
 
@@ -81,7 +82,7 @@ impl LineBlock {
     /// Its lines, without their ends.
     pub(super) fn lines(&self) -> impl Iterator<Item = &[u8]> {
         let mark = if self.goes_on { MARK.len() } else { 0 };
-        self.text[..self.text.len() - 1 - mark].split(|byte| *byte == b'\n')
+        between_ends(&self.text[..self.text.len() - 1 - mark])
     }
 
     /// The same, each with the place behind it.
@@ -140,15 +141,12 @@ impl Lines {
 
     fn feed_chunk(&mut self, mut bytes: Bytes, each: &mut impl FnMut(LineBlock)) {
         if !self.begun.is_empty() || self.is_continued {
-            let Some(end) = first_end(&bytes) else { return self.extend(&bytes, each) };
+            let Some(end) = memchr(b'\n', &bytes) else { return self.extend(&bytes, each) };
             self.extend(&bytes[..end], each);
             self.end(1, &mut *each);
             bytes = bytes.slice(end + 1..);
         }
-        // To look from the front first is quick, and tells that there is none.
-        if first_end(&bytes).is_some()
-            && let Some(last) = bytes.iter().rposition(|byte| *byte == b'\n')
-        {
+        if let Some(last) = memrchr(b'\n', &bytes) {
             let lines = bytes.split_to(last + 1);
             let text = if lines.len() < SHARED { Bytes::copy_from_slice(&lines) } else { lines };
             self.handed += text.len() as u64;
@@ -242,16 +240,18 @@ impl Drop for Long {
 
 /// How many ends of lines there are.
 pub(super) fn count_ends(text: &[u8]) -> u64 {
-    // In parts that a byte can count: the compiler makes one instruction of many bytes.
-    let ends = |part: &[u8]| part.iter().map(|byte| u8::from(*byte == b'\n')).sum::<u8>();
-    text.chunks(255).map(|part| u64::from(ends(part))).sum()
+    memchr_iter(b'\n', text).count() as u64
 }
 
-/// Where the first line ends. The standard library looks at many bytes at once.
-fn first_end(bytes: &[u8]) -> Option<usize> {
-    let mut rest = bytes;
-    let length = rest.skip_until(b'\n').expect("a slice can be read");
-    (bytes.get(length.wrapping_sub(1)) == Some(&b'\n')).then(|| length - 1)
+/// The texts between ends of lines, and behind the last one.
+fn between_ends(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = Some(text);
+    iter::from_fn(move || {
+        let all = rest?;
+        let Some(end) = memchr(b'\n', all) else { return rest.take() };
+        rest = Some(&all[end + 1..]);
+        Some(&all[..end])
+    })
 }
 
 /// How many of the bytes do not belong to a character of UTF-8 that has only begun. What is not UTF-8 is whole.

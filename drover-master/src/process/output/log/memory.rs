@@ -15,6 +15,7 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use memchr::memrchr;
 
 use super::record::{HEAD, LaidRecord, RecordHead, records};
 use crate::keeper::{Hold, Holds};
@@ -155,6 +156,8 @@ pub(super) struct SlotWriter {
 #[derive(Debug)]
 pub(super) struct Laid {
     pub text: Bytes,
+    /// How many lines it has.
+    pub lines: u64,
     chunks: PieceChunks,
     /// The chunks, and how much of each is whole records by then.
     ends: Vec<(usize, usize)>,
@@ -225,9 +228,10 @@ impl SlotWriter {
         };
         let text = &lines[..part];
         let open = self.open.as_mut()?;
-        let text = laid_down(open, app, text, &head(text));
-        let index = open.index();
-        Some(Laid { text, chunks: PieceChunks::One(index), ends: vec![(index, open.length())] })
+        let head = head(text);
+        let text = laid_down(open, app, text, &head);
+        let (index, lines) = (open.index(), head.count);
+        Some(Laid { text, lines, chunks: PieceChunks::One(index), ends: vec![(index, open.length())] })
     }
 
     /// Lays down a line that is too long for a chunk, as several records.
@@ -242,11 +246,8 @@ impl SlotWriter {
             parts.push((open.index(), bytes));
             ends.push((open.index(), open.length()));
             if !goes_on {
-                return Some(Laid {
-                    text: Bytes::copy_from_slice(line),
-                    chunks: PieceChunks::Parts(parts),
-                    ends,
-                });
+                let (text, chunks) = (Bytes::copy_from_slice(line), PieceChunks::Parts(parts));
+                return Some(Laid { text, lines: head.count, chunks, ends });
             }
             self.open = Some(self.memory.take()?);
         }
@@ -259,7 +260,7 @@ fn fits(lines: &[u8], room: usize) -> Option<usize> {
     if lines.len() <= room {
         return Some(lines.len());
     }
-    lines[..=room].iter().rposition(|byte| *byte == b'\n')
+    memrchr(b'\n', &lines[..=room])
 }
 
 fn laid_down(open: &mut ChunkWriter, app: &str, text: &[u8], head: &RecordHead) -> Bytes {

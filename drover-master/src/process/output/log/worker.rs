@@ -73,8 +73,11 @@ impl WorkerLog {
                 goes_on: false,
             };
             let laid = writer.as_mut().and_then(|writer| writer.lay(&self.log.app, &rest, head));
-            let text = laid.as_ref().map_or_else(|| rest.clone(), |Laid { text, .. }| text.clone());
-            let (length, count) = (text.len(), count_ends(&text) + 1);
+            let (text, count) = match &laid {
+                Some(Laid { text, lines, .. }) => (text.clone(), *lines),
+                None => (rest.clone(), count_ends(&rest) + 1),
+            };
+            let length = text.len();
             let piece = NewPiece { from: self.from, stream, time, order, count, text, laid };
             self.log.push(piece);
             if length == rest.len() {
