@@ -309,7 +309,7 @@ impl Driver {
         let tail = Tail::default();
         if let Some(log) = &self.output_log {
             // Of a worker that is older than this master.
-            tail.begin_with(&log.last_errors_of(printer.slot, printer.worker, Tail::LINES));
+            tail.begin_with(&log.last_errors_of(printer, Tail::LINES));
         }
         OutputReader {
             app: Arc::clone(&self.app),

@@ -146,24 +146,29 @@ impl Keeper {
         let waited_for = self.standby.as_ref().filter(|standby| !standby.is_able);
         let watched_until = self.watch.as_ref().and_then(MasterWatch::deadline);
         let until = waited_for.and_then(Standby::deadline).into_iter().chain(watched_until).min();
-        let until = until.map(|until| until.saturating_sub(monotonic()));
-        let rest = (!*is_at_rest).then_some(REST_AFTER);
-        let left = until.into_iter().chain(rest).min();
-        let timeout = left.map_or(PollTimeout::NONE, |left| {
-            // Rounded up, so that it is over by then.
-            PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
-        });
         let mut ready = vec![PollFd::new(self.signals.as_fd(), PollFlags::POLLIN)];
         ready.extend((!has_closed).then(|| PollFd::new(socket.as_fd(), PollFlags::POLLIN)));
         ready.extend(waited_for.map(|standby| PollFd::new(standby.socket.as_fd(), PollFlags::POLLIN)));
-        match nix::poll::poll(&mut ready, timeout) {
-            Ok(0) if rest.is_some() && left == rest => {
-                *is_at_rest = true;
-                release_memory();
+        loop {
+            let until = until.map(|until| until.saturating_sub(monotonic()));
+            let rest = (!*is_at_rest).then_some(REST_AFTER);
+            let left = until.into_iter().chain(rest).min();
+            let timeout = left.map_or(PollTimeout::NONE, |left| {
+                // Rounded up, so that it is over by then.
+                PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX)
+            });
+            match nix::poll::poll(&mut ready, timeout) {
+                Ok(0) if rest.is_some() && left == rest => {
+                    *is_at_rest = true;
+                    release_memory();
+                    // At once: another round of looks would bring back most of it.
+                    continue;
+                }
+                Ok(_) | Err(Errno::EINTR) => *is_at_rest = false,
+                // ENOMEM: nothing can be done but to try again.
+                Err(_) => pause(),
             }
-            Ok(_) | Err(Errno::EINTR) => *is_at_rest = false,
-            // ENOMEM: nothing can be done but to try again.
-            Err(_) => pause(),
+            break;
         }
         !has_closed && ready[1].any().unwrap_or(false)
     }

@@ -49,7 +49,8 @@ unsafe extern "C" fn release_of_program(
     let (info, page_size) = unsafe { (&*info, *page_size.cast::<usize>()) };
     // SAFETY: as many headers as it says, valid as long as the program is loaded.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
-    for header in headers {
+    // Backwards: the headers lie in the first part, and to read them brings that back.
+    for header in headers.iter().rev() {
         if header.p_type != libc::PT_LOAD || header.p_flags & libc::PF_W != 0 {
             continue;
         }

@@ -35,7 +35,7 @@ fn of_what_is_printed_while_masters_are_killed_each_has_every_line_once() {
     let script = format!("i=1; while [ ! -e end ]; do {burst}; done; echo $i; exec sleep 1000");
     let app =
         |name, more| format!("[app.{name}]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\n{more}");
-    // A quiet one, one whose own output is the only other reader, and one that a file is slower than.
+    // A quiet one, one whose own output is the only other reader, and one that also writes to a file.
     let quiet = "[app.quiet]\ncommand = [\"sh\", \"-c\", \"echo 1; exec sleep 1000\"]\nworkers = 1\n";
     let home = Home::up(
         "lines",

@@ -24,6 +24,8 @@ mod reader;
 mod rush;
 mod sinks;
 mod standing;
+#[cfg(test)]
+mod successor_tests;
 mod tail;
 mod tended;
 mod transit;

@@ -36,8 +36,9 @@ impl OutputReader {
         if read == StreamPlace::default() {
             return Lines::default();
         }
-        // By the end of each piece, of which more may be kept than it could note.
-        let kept = self.log.as_ref().map_or_else(StreamPlace::default, |log| log.reached(stream));
+        // What is kept says itself how far it goes: the note of that comes later.
+        let kept = self.log.as_ref().map(|log| log.reached(stream)).filter(|kept| *kept <= read);
+        let kept = kept.unwrap_or_default();
         way.reach(Taker::Log, kept);
         if stream == Stream::Stderr {
             // The tail has begun with what is kept.
@@ -56,6 +57,10 @@ impl OutputReader {
         // Without those who take lines, none were made.
         let handed = if takers.is_empty() { read } else { way.handed(&takers) };
         for taker in takers {
+            // One that was not there before has the lines from here on: of those before it, some are gone.
+            if way.done(taker) < way.place_left() {
+                way.reach(taker, handed);
+            }
             self.hand_again(taker, stream, way, handed).await;
         }
         let (mut lines, mut complete) = (Lines::from(handed), Vec::new());

@@ -20,11 +20,11 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::resource::{Resource, getrlimit};
 
-/// As much as is read from a pipe at once, in bytes: a pipe's buffer (`pipe(7)`). The largest size of a chunk, and a multiple of a page's,
-/// which may be so large too.
+/// As much as is read from a pipe at once, in bytes: a pipe's buffer (`pipe(7)`). The largest size of a chunk, and a multiple of the page
+/// size, which may itself be 64 KiB.
 pub(crate) const CHUNK: usize = 64 * 1024;
 
-/// How many chunks that nobody has keep their pages, for the next who takes one: half a megabyte.
+/// How many chunks that nobody has keep their pages, for the next who takes one: half a megabyte of the largest.
 const KEPT: usize = 8;
 
 /// What a memory has.
@@ -99,7 +99,7 @@ impl SharedMemory {
     }
 
     fn map(file: File, shape: MemoryShape) -> io::Result<Self> {
-        assert!(shape.front().is_multiple_of(CHUNK) && shape.chunk <= CHUNK, "chunks begin at a page");
+        assert!(shape.front().is_multiple_of(CHUNK) && shape.chunk <= CHUNK, "the words fill whole pages");
         let length = shape.length();
         let (access, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED | libc::MAP_NORESERVE);
         // SAFETY: a new mapping, at a place that the kernel chooses.

@@ -11,8 +11,9 @@
 //! there. What is forgotten takes its chunk's word away with it.
 
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use memchr::memrchr;
@@ -33,8 +34,8 @@ pub(super) const LOG_CHUNK: usize = 16 * 1024;
 
 const SHAPE: MemoryShape = MemoryShape { words: CHUNK / 8, chunks: CHUNKS, chunk: LOG_CHUNK };
 
-/// How many chunks there are: all that is kept fills 1,024, and some thousands of slots may have one that is not full. What finds none is
-/// kept in this process alone.
+/// How many chunks there are: all that is kept fills 1,024 if they are full, and each slot has one that is not. A piece that finds no chunk
+/// is kept in this process alone.
 const CHUNKS: usize = CHUNK / 8 - FIRST_CHUNK;
 
 /// Words of all.
@@ -50,6 +51,8 @@ const FIRST_CHUNK: usize = 64;
 #[derive(Debug)]
 pub(super) struct LogMemory {
     memory: Arc<SharedMemory>,
+    /// It was told that there are not enough chunks.
+    is_told: AtomicBool,
     _hold: Hold,
 }
 
@@ -61,6 +64,12 @@ pub(super) struct LeftChunk {
 }
 
 impl LeftChunk {
+    /// Whether more can be written behind its records.
+    pub(super) fn is_open(&self) -> bool {
+        let end = self.records.last().map_or(0, |last| last.text.end);
+        self.writer.room() > 0 && end == self.writer.length()
+    }
+
     pub(super) fn text(&self, record: &LaidRecord) -> Bytes {
         self.writer.bytes(record.text.clone())
     }
@@ -81,38 +90,48 @@ impl LogMemory {
         if holds.keeper().is_none() {
             return Ok(None);
         }
-        let (memory, left) = match Self::left(holds) {
-            Some(memory) => {
-                let left = left_chunks(&memory);
-                (memory, left)
+        let left = holds.take(NAME).and_then(|memory| {
+            // Let go of, unless it is held again.
+            let hold = holds.hold(NAME, memory.as_fd());
+            let told = |error: &io::Error| {
+                tracing::warn!(target: "drover::output", %error, "what `drover logs` has shown before is lost");
+            };
+            Some((Arc::new(opened(memory).inspect_err(told).ok()?), hold))
+        });
+        let ((memory, hold), chunks) = match left {
+            Some((memory, hold)) => {
+                let chunks = left_chunks(&memory);
+                ((memory, hold), chunks)
             }
-            None => (Arc::new(begun()?), Vec::new()),
+            None => {
+                let memory = Arc::new(begun()?);
+                let hold = holds.hold(NAME, memory.as_fd());
+                ((memory, hold), Vec::new())
+            }
         };
-        let hold = holds.hold(NAME, memory.as_fd());
-        Ok(Some((Arc::new(Self { memory, _hold: hold }), left)))
-    }
-
-    /// What an earlier master has left. None: it is laid out by another version.
-    fn left(holds: &Holds) -> Option<Arc<SharedMemory>> {
-        let memory = SharedMemory::open(holds.take(NAME)?, SHAPE).ok()?;
-        (memory.load(head::VERSION) == VERSION).then(|| Arc::new(memory))
+        Ok(Some((Arc::new(Self { memory, is_told: AtomicBool::new(false), _hold: hold }), chunks)))
     }
 
     /// An empty chunk; none if there is none.
     pub(super) fn take(&self) -> Option<ChunkWriter> {
-        let chunk = self.memory.take()?;
-        self.memory.store(FIRST_CHUNK + chunk.index(), 0);
+        let Some(chunk) = self.memory.take() else {
+            if !self.is_told.swap(true, Ordering::Relaxed) {
+                tracing::warn!(target: "drover::output", "too many slots print: some of what `drover logs` shows is lost if this master is killed");
+            }
+            return None;
+        };
+        self.set_length(chunk.index(), 0);
         self.memory.raise(head::CHUNKS, chunk.index() as u64 + 1);
         Some(chunk)
     }
 
     /// So many bytes of a chunk are whole records.
-    pub(super) fn keep(&self, chunk: usize, length: usize) {
+    pub(super) fn set_length(&self, chunk: usize, length: usize) {
         self.memory.store(FIRST_CHUNK + chunk, length as u64);
     }
 
     /// How many bytes of a chunk are.
-    pub(super) fn kept(&self, chunk: usize) -> u64 {
+    pub(super) fn length(&self, chunk: usize) -> u64 {
         self.memory.load(FIRST_CHUNK + chunk)
     }
 
@@ -123,13 +142,22 @@ impl LogMemory {
 
     /// Nothing in a chunk is to be found by another master.
     pub(super) fn forget(&self, chunk: usize) {
-        self.keep(chunk, 0);
+        self.set_length(chunk, 0);
     }
 }
 
 fn begun() -> io::Result<SharedMemory> {
     let memory = SharedMemory::create("drover-log", SHAPE)?;
     memory.store(head::VERSION, VERSION);
+    Ok(memory)
+}
+
+/// What an earlier master has left.
+fn opened(memory: OwnedFd) -> io::Result<SharedMemory> {
+    let memory = SharedMemory::open(memory, SHAPE)?;
+    if memory.load(head::VERSION) != VERSION {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is laid out by another version"));
+    }
     Ok(memory)
 }
 
@@ -159,8 +187,8 @@ pub(super) struct Laid {
     /// How many lines it has.
     pub lines: u64,
     chunks: PieceChunks,
-    /// The chunks, and how much of each is whole records by then.
-    ends: Vec<(usize, usize)>,
+    /// The chunks, how much of each was whole records before, and how much is once it counts.
+    ends: Vec<(usize, usize, usize)>,
 }
 
 /// Where a piece lies in memory that outlives this process.
@@ -186,9 +214,13 @@ impl PieceChunks {
 
 impl Laid {
     /// It counts from now on. Where it is.
-    pub(super) fn count(self, memory: &LogMemory) -> PieceChunks {
-        for (chunk, length) in self.ends {
-            memory.keep(chunk, length);
+    pub(super) fn commit(self, memory: &LogMemory) -> PieceChunks {
+        // All else in one of them was forgotten meanwhile, and is not to be found again.
+        if self.ends.iter().any(|(chunk, before, _)| memory.length(*chunk) != *before as u64) {
+            return PieceChunks::None;
+        }
+        for (chunk, _, length) in self.ends {
+            memory.set_length(chunk, length);
         }
         self.chunks
     }
@@ -212,7 +244,7 @@ impl SlotWriter {
             return None;
         }
         // What was in it may have been forgotten meanwhile, and is not to be found again.
-        self.open.take_if(|open| self.memory.kept(open.index()) != open.length() as u64);
+        self.open.take_if(|open| self.memory.length(open.index()) != open.length() as u64);
         let there = self.open.as_ref().and_then(|open| fits(lines, open.room().checked_sub(around)?));
         // Of the beginning of them little is worth a piece of its own.
         let fitting = match there.filter(|part| *part == lines.len() || *part >= LOG_CHUNK / 4) {
@@ -228,10 +260,15 @@ impl SlotWriter {
         };
         let text = &lines[..part];
         let open = self.open.as_mut()?;
-        let head = head(text);
+        let (head, before) = (head(text), open.length());
         let text = laid_down(open, app, text, &head);
         let (index, lines) = (open.index(), head.count);
-        Some(Laid { text, lines, chunks: PieceChunks::One(index), ends: vec![(index, open.length())] })
+        Some(Laid {
+            text,
+            lines,
+            chunks: PieceChunks::One(index),
+            ends: vec![(index, before, open.length())],
+        })
     }
 
     /// Lays down a line that is too long for a chunk, as several records.
@@ -241,10 +278,10 @@ impl SlotWriter {
             let open = self.open.as_mut()?;
             let part;
             (part, rest) = rest.split_at(rest.len().min(open.room() - HEAD - app.len()));
-            let goes_on = !rest.is_empty();
+            let (goes_on, before) = (!rest.is_empty(), open.length());
             let bytes = laid_down(open, app, part, &RecordHead { part: number, goes_on, ..*head });
             parts.push((open.index(), bytes));
-            ends.push((open.index(), open.length()));
+            ends.push((open.index(), before, open.length()));
             if !goes_on {
                 let (text, chunks) = (Bytes::copy_from_slice(line), PieceChunks::Parts(parts));
                 return Some(Laid { text, lines: head.count, chunks, ends });

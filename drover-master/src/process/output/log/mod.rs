@@ -1,6 +1,6 @@
 //! The last of what workers printed, kept for those who ask later.
 //!
-//! Lines are kept in the pieces that they were read in: a chatty worker costs one allocation for many lines. Each slot has a
+//! Lines that were read at once are kept as one piece, or as some where a keeper holds their memory. Each slot has a
 //! share of its own, so that none pushes out another's, and what a slot printed outlives it. Readers pull, each with its own place, as in
 //! the event log.
 
@@ -27,8 +27,11 @@ use crate::feed::Feed;
 use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::keeper::{Tallies, Tally};
 
+/// How many pieces of a slot are looked at for the last words of a worker: enough for those of two that print in turn, and soon done.
+const LOOK: usize = 512;
+
 /// Who printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Printer {
     pub slot: SlotIndex,
     pub generation: Generation,
@@ -142,13 +145,13 @@ pub(crate) struct AppLog {
 
 impl AppLog {
     /// What this worker has printed last to stderr, oldest first, so many pieces at most.
-    pub(crate) fn last_errors_of(&self, slot: SlotIndex, worker: WorkerId, most: usize) -> Vec<Arc<Piece>> {
+    pub(crate) fn last_errors_of(&self, from: Printer, most: usize) -> Vec<Arc<Piece>> {
         let kept = self.feed.lock();
         let Some(ring) = kept.rings.get(&self.app) else { return Vec::new() };
-        // A new worker has printed nothing: the look ends at once.
-        let own = ring.newest_of(slot).take_while(|piece| piece.from.worker == worker);
-        let mut last: Vec<_> =
-            own.filter(|piece| piece.stream == Stream::Stderr).take(most).map(Arc::clone).collect();
+        // Others of the slot may have printed in between.
+        let recent = ring.newest_of(from.slot).take(LOOK);
+        let own = recent.filter(|piece| piece.from == from && piece.stream == Stream::Stderr);
+        let mut last: Vec<_> = own.take(most).map(Arc::clone).collect();
         last.reverse();
         last
     }
@@ -160,15 +163,17 @@ impl AppLog {
         let Rings { memory, rings, .. } = &*kept;
         let Some(ring) = rings.get(&self.app).filter(|ring| ring.number == self.ring) else { return };
         let chunks = match (laid, memory) {
-            (Some(laid), Some(memory)) => laid.count(memory),
+            (Some(laid), Some(memory)) => laid.commit(memory),
             _ => PieceChunks::None,
         };
         ring.counts.add(Tally::LogLines, count);
         ring.counts.add(Tally::LogBytes, text.len() as u64 + 1);
         let (app, first) = (Arc::clone(&self.app), ring.lines);
-        kept.push(Piece { app, from, stream, time, order, first, count, text, chunks });
+        let gone = kept.push(Piece { app, from, stream, time, order, first, count, text, chunks });
         drop(kept);
         self.feed.announce(order);
+        // Not while others wait: to give memory back takes its time.
+        drop(gone);
     }
 }
 

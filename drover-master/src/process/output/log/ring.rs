@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
-use super::super::{Stream, StreamPlace};
-use super::Piece;
+use super::super::StreamPlace;
 use super::memory::{LogMemory, PieceChunks, SlotWriter};
-use crate::ids::{SlotIndex, WorkerId};
+use super::{Piece, Printer};
+use crate::ids::SlotIndex;
 use crate::keeper::{AppTallies, Tallies};
 
 /// How many bytes of a slot's output are kept: some ten thousand lines, and less than a worker costs. What is older is in whatever
@@ -30,6 +30,8 @@ pub(super) struct Rings {
     pub memory: Option<Arc<LogMemory>>,
     /// The number of the newest piece, or of one that is not kept yet.
     pub orders: Arc<AtomicU64>,
+    /// How many pieces lie in each chunk of that memory.
+    pub chunks: HashMap<usize, u32>,
     /// How many rings there ever were.
     rings_made: u64,
     size: usize,
@@ -50,8 +52,8 @@ pub(super) struct Ring {
     pub counts: AppTallies,
     /// Those who lay down what slots print.
     pub writers: BTreeMap<SlotIndex, Arc<Mutex<SlotWriter>>>,
-    /// Up to where an earlier master has kept the output of workers that may go on.
-    pub reached: HashMap<(WorkerId, usize), StreamPlace>,
+    /// Up to where an earlier master has kept the output of workers that may go on, of both streams.
+    pub reached: HashMap<Printer, [StreamPlace; 2]>,
     slots: BTreeMap<SlotIndex, SlotShare>,
 }
 
@@ -82,10 +84,12 @@ impl Rings {
         ring.number
     }
 
-    /// Keeps a piece in the ring of its app, which there is, and forgets what is too much.
-    pub(super) fn push(&mut self, piece: Piece) {
+    /// Keeps a piece in the ring of its app, which there is, and forgets what is too much: that is the answer.
+    pub(super) fn push(&mut self, piece: Piece) -> Vec<Arc<Piece>> {
+        let mut gone = Vec::new();
         let (app, slot) = (Arc::clone(&piece.app), piece.from.slot);
-        let Some(ring) = self.rings.get_mut(&app) else { return };
+        let Some(ring) = self.rings.get_mut(&app) else { return gone };
+        piece.chunks.indices().for_each(|chunk| *self.chunks.entry(chunk).or_default() += 1);
         ring.lines += piece.count;
         let cost = cost(&piece);
         let share = ring.slots.entry(slot).or_default();
@@ -96,13 +100,14 @@ impl Rings {
         self.by_size.insert((share.size, Arc::clone(&app), slot));
         ring.pieces.insert(piece.first, Arc::new(piece));
         while self.size_of(&app, slot) > KEPT_OF_SLOT {
-            self.forget_oldest(&app, slot);
+            gone.extend(self.forget_oldest(&app, slot));
         }
         while self.size > KEPT
             && let Some((_, app, slot)) = self.by_size.last().cloned()
         {
-            self.forget_oldest(&app, slot);
+            gone.extend(self.forget_oldest(&app, slot));
         }
+        gone
     }
 
     /// The app is gone. What it had.
@@ -111,12 +116,7 @@ impl Rings {
         self.tallies.forget(app);
         self.size -= ring.slots.values().map(|share| share.size).sum::<usize>();
         self.by_size.retain(|(_, of, _)| &**of != app);
-        if let Some(memory) = &self.memory {
-            ring.pieces
-                .values()
-                .flat_map(|piece| piece.chunks.indices())
-                .for_each(|chunk| memory.forget(chunk));
-        }
+        ring.pieces.values().for_each(|piece| self.leave_chunks(piece));
         Some(ring)
     }
 
@@ -124,27 +124,34 @@ impl Rings {
         self.rings.get(app).and_then(|ring| ring.slots.get(&slot)).map_or(0, |share| share.size)
     }
 
-    fn forget_oldest(&mut self, app: &Arc<str>, slot: SlotIndex) {
-        let Some(ring) = self.rings.get_mut(app) else { return };
-        let Some(share) = ring.slots.get_mut(&slot) else { return };
+    /// A piece that is kept no longer: a chunk in which none lies has nothing for another master.
+    fn leave_chunks(&mut self, piece: &Piece) {
+        for chunk in piece.chunks.indices() {
+            let Some(pieces) = self.chunks.get_mut(&chunk) else { continue };
+            *pieces -= 1;
+            if *pieces == 0 {
+                self.chunks.remove(&chunk);
+                self.memory.iter().for_each(|memory| memory.forget(chunk));
+            }
+        }
+    }
+
+    fn forget_oldest(&mut self, app: &Arc<str>, slot: SlotIndex) -> Option<Arc<Piece>> {
+        let ring = self.rings.get_mut(app)?;
+        let share = ring.slots.get_mut(&slot)?;
         self.by_size.remove(&(share.size, Arc::clone(app), slot));
         let oldest = share.pieces.pop_front().and_then(|first| ring.pieces.remove(&first));
-        if let (Some(memory), Some(oldest)) = (&self.memory, &oldest) {
-            // The next one may begin in the last chunk of this one.
-            let next = share.pieces.front().and_then(|first| ring.pieces.get(first));
-            let stays = next.and_then(|next| next.chunks.indices().next());
-            let gone = oldest.chunks.indices().filter(|chunk| Some(*chunk) != stays);
-            gone.for_each(|chunk| memory.forget(chunk));
-        }
-        let cost = oldest.map_or(0, |piece| cost(&piece));
+        let cost = oldest.as_deref().map_or(0, cost);
         share.size -= cost;
         self.size -= cost;
         if share.pieces.is_empty() {
             ring.slots.remove(&slot);
-            ring.writers.remove(&slot);
+            // Whoever prints there still goes on with it.
+            ring.writers.retain(|of, writer| *of != slot || Arc::strong_count(writer) > 1);
         } else {
             self.by_size.insert((share.size, Arc::clone(app), slot));
         }
+        oldest.inspect(|oldest| self.leave_chunks(oldest))
     }
 
     #[cfg(test)]
@@ -154,11 +161,6 @@ impl Rings {
 }
 
 impl Ring {
-    /// Up to where an earlier master has kept what a worker has printed to a stream.
-    pub(super) fn reached(&self, worker: WorkerId, stream: Stream) -> StreamPlace {
-        self.reached.get(&(worker, stream as usize)).copied().unwrap_or_default()
-    }
-
     /// The pieces of a slot, newest first.
     pub(super) fn newest_of(&self, slot: SlotIndex) -> impl Iterator<Item = &Arc<Piece>> {
         let pieces = self.slots.get(&slot).into_iter().flat_map(|share| share.pieces.iter().rev());

@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use bytes::Bytes;
+
 use super::super::lines::{LineBlock, count_ends};
 use super::super::{Stream, StreamPlace};
 use super::memory::{Laid, SlotWriter};
@@ -33,10 +35,7 @@ impl AppLog {
             (Some(ring), Some(memory)) => {
                 let new = || Arc::new(Mutex::new(SlotWriter::new(memory, None)));
                 let writer = Arc::clone(ring.writers.entry(from.slot).or_insert_with(new));
-                (
-                    Some(writer),
-                    [Stream::Stdout, Stream::Stderr].map(|stream| ring.reached(from.worker, stream)),
-                )
+                (Some(writer), ring.reached.remove(&from).unwrap_or_default())
             }
             _ => Default::default(),
         };
@@ -75,6 +74,8 @@ impl WorkerLog {
             let laid = writer.as_mut().and_then(|writer| writer.lay(&self.log.app, &rest, head));
             let (text, count) = match &laid {
                 Some(Laid { text, lines, .. }) => (text.clone(), *lines),
+                // It is kept longer than anything else may be in the memory that it was read into.
+                None if writer.is_some() => (Bytes::copy_from_slice(&rest), count_ends(&rest) + 1),
                 None => (rest.clone(), count_ends(&rest) + 1),
             };
             let length = text.len();
@@ -83,7 +84,7 @@ impl WorkerLog {
             if length == rest.len() {
                 return;
             }
-            // With the end of its last line.
+            // Without the end of its last line.
             rest = rest.slice(length + 1..);
         }
     }

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::stream::Taker;
 use crate::sys::{CHUNK, MemoryShape};
 
 /// Tells that the memory is of this kind, and how it is laid out.
-pub(super) const VERSION: u64 = 0x6472_6f76_6572_0001;
+pub(super) const VERSION: u64 = 0x6472_6f76_6572_0002;
 
 /// How many streams there may be at once, of two for each worker: of more the rest goes on without protection.
 pub(super) const STREAMS: usize = 16 * 1024;
@@ -89,6 +90,8 @@ pub(super) mod file {
     pub(in super::super) const ENTRIES: usize = PATH + PATH_WORDS;
     pub(in super::super) const WORDS: usize = 3072;
 }
+
+const _: () = assert!(stream::DONE + Taker::ALL.len() <= stream::NAME_LENGTH, "each taker has a word");
 
 const HEAD_WORDS: usize = 512;
 const STREAM_WORDS: usize = 32;

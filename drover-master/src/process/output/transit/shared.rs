@@ -109,9 +109,8 @@ impl TransitShared {
         takers: Vec<Taker>,
     ) -> Option<TransitStream> {
         let mut places = self.lock();
-        let is_same = |left: &LeftStream| {
-            left.app == app.as_bytes() && left.from.worker == from.worker && left.stream == stream
-        };
+        let is_same =
+            |left: &LeftStream| left.app == app.as_bytes() && left.from == from && left.stream == stream;
         if let Some(at) = places.left.iter().position(is_same) {
             let LeftStream { index, chunks, .. } = places.left.swap_remove(at);
             let at = layout::stream_at(index);

@@ -151,6 +151,12 @@ impl TransitStream {
         Ok(Some(PipeBytes { bytes: chunk.bytes(begin..begin + count), is_all: count < length }))
     }
 
+    /// The first byte that is still there.
+    pub(in crate::process::output) fn place_left(&self) -> StreamPlace {
+        let kept = self.lock();
+        StreamPlace::at(kept.chunks.front().map_or(kept.read, |(begin, _)| *begin), false)
+    }
+
     /// Up to where it was read.
     pub(in crate::process::output) fn place_read(&self) -> StreamPlace {
         StreamPlace::at(self.lock().read, false)

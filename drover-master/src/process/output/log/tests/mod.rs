@@ -1,3 +1,5 @@
+mod left;
+
 use super::super::lines::LineBlock;
 use super::ring::{KEPT, KEPT_OF_SLOT};
 use super::*;
