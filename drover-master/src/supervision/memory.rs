@@ -120,7 +120,11 @@ fn read(records: Vec<JournalRecord>) -> Result<Option<SupervisorRemembered>, Sta
             _ => {}
         }
     }
-    Ok(found.map(|(whole, composite)| SupervisorRemembered { whole, composite, undone }))
+    Ok(found.map(|(mut whole, composite)| {
+        // It may have been asked for since the whole was written: to ask again would start nothing.
+        whole.has_begun |= composite.has_begun();
+        SupervisorRemembered { whole, composite, undone }
+    }))
 }
 
 #[derive(Serialize)]
@@ -135,4 +139,50 @@ struct CompositeTold {
     #[serde(with = "crate::written")]
     at: Instant,
     input: CompositeInput,
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::{Command, FixedSettings, Strategy};
+    use crate::handle::Master;
+    use crate::keeper::TestKeeper;
+    use crate::machine::composite::{CompositeRules, Plan, Standing};
+
+    #[test]
+    fn a_start_that_was_asked_for_since_the_whole_was_written_is_not_asked_for_again() {
+        let builder = Master::builder("web", Command::new("true"));
+        let spec = builder.spec();
+        let (strategy, shutdown_timeout) = (Strategy::default(), Duration::from_secs(10));
+        let rules = CompositeRules { keep_going: false, strategy, shutdown_timeout };
+        let composite = Composite::new(Plan::of([spec]).unwrap(), rules);
+        let whole = SupervisorState {
+            apps: vec![AppMemory { index: 0, spec: spec.clone(), past: Vec::new() }],
+            settings: Description {
+                apps: Vec::new(),
+                strategy,
+                shutdown_timeout,
+                fixed: FixedSettings::default(),
+            },
+            last_index: 0,
+            has_begun: false,
+            change: None,
+            signals: 0,
+        };
+        for is_asked in [false, true] {
+            let (mut keeper, holds) = TestKeeper::new();
+            let mut memory = SupervisorMemory::begin(&holds).unwrap();
+            memory.renew(&whole, &composite).unwrap();
+            if is_asked {
+                memory.told(Instant::now(), &CompositeInput::StartRequested).unwrap();
+            }
+            let holds = keeper.crash(&holds, memory);
+            let (_, read) = SupervisorMemory::resume(&holds).unwrap().unwrap();
+            assert_eq!(read.whole.has_begun, is_asked);
+            let standing = if is_asked { Standing::Starting } else { Standing::Idle };
+            assert_eq!(read.composite.standing(0), Some(standing));
+        }
+    }
 }

@@ -122,6 +122,11 @@ impl Composite {
         }
     }
 
+    /// Whether the start was asked for, or the end before that.
+    pub fn has_begun(&self) -> bool {
+        self.state != CompositeState::Idle
+    }
+
     /// Takes one input and tells what is to be done. After [`Finish`](CompositeAction::Finish) nothing is any more.
     pub fn handle(&mut self, now: Instant, input: CompositeInput) -> Vec<CompositeAction> {
         if self.state == CompositeState::Ended {
