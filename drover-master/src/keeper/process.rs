@@ -20,7 +20,7 @@ use super::standby::Standby;
 use super::surroundings::{LOOK_AGAIN_MS, end_like, leave, monotonic, pause, tell, tell_service_manager};
 use crate::machine::exit::ExitStatus;
 use crate::process::follow_files;
-use crate::sys::{ended_child_of, group_signal, pids_in_cells, release_free_heap, release_startup_pages};
+use crate::sys::{ended_child_of, group_signal, pids_in_cells, release_all_file_pages, release_free_heap};
 
 /// How long everything may take to end when the keeper gives up: what a master waits by default.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -277,8 +277,8 @@ impl Keeper {
 }
 
 pub(super) fn release_memory() {
-    release_startup_pages();
     release_free_heap();
+    release_all_file_pages();
 }
 
 /// Signals the group of each that has not been reaped, and so has its number still; how many of them live.

@@ -44,5 +44,5 @@ pub(crate) use shared_memory::{CHUNK, ChunkWriter, MemoryShape, SharedMemory, st
 pub(crate) use signals::{ignore, is_child_signal_ignored, is_ignored, real_time_signals, restore_signal};
 pub use signals::{restore_child_signal, unblock_signals};
 pub(crate) use split::split;
-pub(crate) use startup_pages::release_free_heap;
 pub use startup_pages::release_startup_pages;
+pub(crate) use startup_pages::{release_all_file_pages, release_free_heap};

@@ -23,11 +23,26 @@ fn page_size() -> Option<usize> {
 /// # }
 /// ```
 pub fn release_startup_pages() {
-    let Some(mut page_size) = page_size() else { return };
+    release(false);
+}
+
+/// The same of its shared libraries too: for a process that does hardly anything from here on.
+pub(crate) fn release_all_file_pages() {
+    release(true);
+}
+
+fn release(with_libraries: bool) {
+    let Some(page_size) = page_size() else { return };
+    let mut wish = Wish { page_size, with_libraries };
     // SAFETY: the callback matches the type, and the pointer lives until the call returns.
     unsafe {
-        libc::dl_iterate_phdr(Some(release_of_program), (&raw mut page_size).cast());
+        libc::dl_iterate_phdr(Some(release_of_file), (&raw mut wish).cast());
     }
+}
+
+struct Wish {
+    page_size: usize,
+    with_libraries: bool,
 }
 
 /// Gives back what was allocated and is free again.
@@ -39,14 +54,14 @@ pub(crate) fn release_free_heap() {
     }
 }
 
-/// Called for the program first (`dl_iterate_phdr(3)`), and ends the iteration there.
-unsafe extern "C" fn release_of_program(
+/// Called for the program first, and then for its libraries (`dl_iterate_phdr(3)`), unless it ends the iteration.
+unsafe extern "C" fn release_of_file(
     info: *mut libc::dl_phdr_info,
     _size: libc::size_t,
-    page_size: *mut c_void,
+    wish: *mut c_void,
 ) -> c_int {
-    // SAFETY: dl_iterate_phdr(3) hands a valid record to read from, and `release_startup_pages` the pointer to its number.
-    let (info, page_size) = unsafe { (&*info, *page_size.cast::<usize>()) };
+    // SAFETY: dl_iterate_phdr(3) hands a valid record to read from, and `release` the pointer to its wish.
+    let (info, &Wish { page_size, with_libraries }) = unsafe { (&*info, &*wish.cast::<Wish>()) };
     // SAFETY: as many headers as it says, valid as long as the program is loaded.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     // Backwards: the headers lie in the first part, and to read them brings that back.
@@ -61,12 +76,12 @@ unsafe extern "C" fn release_of_program(
         let begin = (info.dlpi_addr as usize + addr) & !(page_size - 1);
         let end = (info.dlpi_addr as usize + addr + length).next_multiple_of(page_size);
         // SAFETY: a private mapping of a file that was never written (no PF_W, and Rust's code has no text relocations): by
-        // madvise(2) the next access finds what the file holds, which is what is there now.
+        // madvise(2) the next access finds what the file holds, which is what is there now. The kernel's own (vdso(7)) it refuses.
         unsafe {
             libc::madvise(begin as *mut c_void, end - begin, libc::MADV_DONTNEED);
         }
     }
-    1
+    c_int::from(!with_libraries)
 }
 
 #[cfg(test)]
