@@ -176,7 +176,7 @@ mod tests {
             let mut memory = SupervisorMemory::begin(&holds).unwrap();
             memory.renew(&whole, &composite).unwrap();
             if is_asked {
-                memory.told(Instant::now(), &CompositeInput::StartRequested).unwrap();
+                memory.told(tokio::time::Instant::now().into_std(), &CompositeInput::StartRequested).unwrap();
             }
             let holds = keeper.crash(&holds, memory);
             let (_, read) = SupervisorMemory::resume(&holds).unwrap().unwrap();
