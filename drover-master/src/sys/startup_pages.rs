@@ -33,14 +33,14 @@ pub(crate) fn release_all_file_pages() {
 
 fn release(with_libraries: bool) {
     let Some(page_size) = page_size() else { return };
-    let mut wish = Wish { page_size, with_libraries };
+    let mut which = FilePages { page_size, with_libraries };
     // SAFETY: the callback matches the type, and the pointer lives until the call returns.
     unsafe {
-        libc::dl_iterate_phdr(Some(release_of_file), (&raw mut wish).cast());
+        libc::dl_iterate_phdr(Some(release_of_file), (&raw mut which).cast());
     }
 }
 
-struct Wish {
+struct FilePages {
     page_size: usize,
     with_libraries: bool,
 }
@@ -58,10 +58,10 @@ pub(crate) fn release_free_heap() {
 unsafe extern "C" fn release_of_file(
     info: *mut libc::dl_phdr_info,
     _size: libc::size_t,
-    wish: *mut c_void,
+    which: *mut c_void,
 ) -> c_int {
-    // SAFETY: dl_iterate_phdr(3) hands a valid record to read from, and `release` the pointer to its wish.
-    let (info, &Wish { page_size, with_libraries }) = unsafe { (&*info, &*wish.cast::<Wish>()) };
+    // SAFETY: dl_iterate_phdr(3) hands a valid record to read from, and `release` the pointer to its own.
+    let (info, &FilePages { page_size, with_libraries }) = unsafe { (&*info, &*which.cast::<FilePages>()) };
     // SAFETY: as many headers as it says, valid as long as the program is loaded.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     // Backwards: the headers lie in the first part, and to read them brings that back.

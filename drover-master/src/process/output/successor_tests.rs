@@ -19,23 +19,23 @@ use crate::keeper::{Holds, TestKeeper};
 
 /// The lines that the master's own output was given.
 #[derive(Debug, Default)]
-struct Taking(Mutex<Vec<String>>);
+struct OwnLines(Mutex<Vec<String>>);
 
-impl OutputSink for Taking {
+impl OutputSink for OwnLines {
     fn take<'a>(&'a self, line: Line<'a>) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         self.0.lock().unwrap().push(String::from_utf8_lossy(line.bytes).into_owned());
         Box::pin(ready(()))
     }
 }
 
-impl Taking {
+impl OwnLines {
     fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
 }
 
 /// What outlives a master.
-struct World {
+struct Outliving {
     keeper: TestKeeper,
     holds: Holds,
     transit: [OwnedFd; 3],
@@ -43,9 +43,9 @@ struct World {
 }
 
 /// A master that reads.
-struct Master {
+struct ReadingMaster {
     log: OutputLog,
-    own: Arc<Taking>,
+    own: Arc<OwnLines>,
     reading: JoinHandle<()>,
 }
 
@@ -54,7 +54,7 @@ fn printer(pid: u32) -> Printer {
     Printer { slot: SlotIndex(0), generation: Generation(1), worker: WorkerId(1), pid }
 }
 
-impl World {
+impl Outliving {
     fn new() -> Self {
         let (keeper, holds) = TestKeeper::new();
         Self { keeper, holds, transit: protected_again::memory(), gone: Vec::new() }
@@ -65,8 +65,8 @@ impl World {
         protected_again::go_on(memory, read, write)
     }
 
-    fn begin(&self, pid: u32, worker: &PipeReader) -> Master {
-        let (log, own) = (OutputLog::held_by(&self.holds), Arc::<Taking>::default());
+    fn begin(&self, pid: u32, worker: &PipeReader) -> ReadingMaster {
+        let (log, own) = (OutputLog::held_by(&self.holds), Arc::<OwnLines>::default());
         let (transit, outlet) = self.transit();
         let reader = OutputReader {
             app: "web".into(),
@@ -83,10 +83,10 @@ impl World {
             reader.run(Some(pipe), None).await;
             drop((transit, outlet));
         });
-        Master { log, own, reading }
+        ReadingMaster { log, own, reading }
     }
 
-    async fn crash(&mut self, master: Master) {
+    async fn crash(&mut self, master: ReadingMaster) {
         master.reading.abort();
         let _ = master.reading.await;
         self.holds = self.keeper.crash(&self.holds, ());
@@ -94,7 +94,7 @@ impl World {
     }
 }
 
-impl Master {
+impl ReadingMaster {
     fn kept(&self) -> Vec<String> {
         let mut reader = self.log.read(["web".into()]);
         let mut lines = Vec::new();
@@ -116,7 +116,7 @@ impl Master {
 
 #[tokio::test]
 async fn a_worker_that_has_the_number_of_an_earlier_one_begins_where_it_began_itself() {
-    let mut world = World::new();
+    let mut world = Outliving::new();
     let before = OutputLog::held_by(&world.holds);
     let long = LineBlock::whole(&[b'x'; 10_000]);
     before.of("web").by(printer(10)).keep(Stream::Stdout, SystemTime::now(), &long);
@@ -139,7 +139,7 @@ async fn a_worker_that_has_the_number_of_an_earlier_one_begins_where_it_began_it
 
 #[tokio::test]
 async fn a_log_that_a_master_before_had_not_begins_with_the_lines_that_come_next() {
-    let mut world = World::new();
+    let mut world = Outliving::new();
     let (worker, mut prints) = io::pipe().unwrap();
     let (transit, outlet) = world.transit();
     let way = transit.by(printer(11)).unwrap().stream("web", Stream::Stdout, vec![Taker::Own]).unwrap();
