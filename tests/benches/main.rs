@@ -4,7 +4,7 @@
 //! - [`sample`]: rounds of floor and Drover in turns, so that a machine that drifts drifts for both.
 //! - [`report`]: the table, and what each figure is to be; [`others`]: what the machine did besides.
 //! - [`library`], [`program`]: Drover in this process, and as the command; [`bus_plain`], [`bus_node`]: what its messages are beside.
-//! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`idle`], [`scale`], [`fairness`],
+//! - A file a line: [`start`], [`restart`], [`stop`], [`memory`], [`keeper`], [`idle`], [`scale`], [`fairness`],
 //!   [`capture`], [`bus`], [`load`], [`crash`], [`reload`]. Of the last three the run fails if a request is lost.
 //!
 //! What each line means stands in `docs/benchmarks.md`.
@@ -16,6 +16,7 @@ mod capture;
 mod crash;
 mod fairness;
 mod idle;
+mod keeper;
 mod library;
 mod load;
 mod memory;
@@ -81,6 +82,9 @@ async fn run(options: &Options) -> ExitCode {
     }
     if options.wants("memory") {
         memory::all(options.rounds(3)).await;
+    }
+    if options.wants("keeper") {
+        keeper::all(options.rounds(3)).await;
     }
     if options.wants("idle") {
         idle::switches(options).await;

@@ -41,7 +41,7 @@ async fn kept(rounds: usize, kind: &str, counts: &[usize; 2], options: &[&str], 
 }
 
 /// What a master takes once its start is over: soon after it, it gives back what only the start needed, which no event tells.
-async fn settled(pid: u32) -> f64 {
+pub(crate) async fn settled(pid: u32) -> f64 {
     let (mut least, mut since) = (pss_kb(pid), now());
     while since.elapsed() < SETTLED {
         tokio::time::sleep(SETTLED / 10).await;

@@ -1,9 +1,9 @@
 //! What is to be measured.
 
 /// Every line, in the order of the table.
-pub(crate) const LINES: [&str; 13] = [
-    "start", "sdk", "restart", "stop", "memory", "idle", "scale", "fairness", "capture", "bus", "load",
-    "crash", "reload",
+pub(crate) const LINES: [&str; 14] = [
+    "start", "sdk", "restart", "stop", "memory", "keeper", "idle", "scale", "fairness", "capture", "bus",
+    "load", "crash", "reload",
 ];
 
 /// What was asked for.

@@ -19,14 +19,13 @@ use super::memory::{DriverMemory, EditionMemory, Remembered, WorkerMemory};
 use super::notifying::NotifySetup;
 use crate::config::Probe;
 use crate::handle::error::OpenError;
-use crate::ids::WorkerId;
 use crate::keeper::{ChildState, Hold, KeeperLink, Taking};
 use crate::machine::exit::{ExitStatus, Usage};
 use crate::machine::fleet::{FleetAction, FleetInput};
 use crate::machine::gate::Doing;
 use crate::machine::worker::{Identity, WorkerInput};
 use crate::notify::FdStore;
-use crate::process::{AwaitedText, Ended, Spawned, Tree, pipe_name, started_at};
+use crate::process::{AwaitedText, Ended, Printer, Spawned, Tree, pipe_name, started_at};
 use crate::sys::{PidCell, pidfd_open};
 
 /// What was under way when the old master died.
@@ -219,13 +218,13 @@ impl Driver {
                 }
             }
             // Its end was written down, and it was reaped; nobody was told yet.
-            (None, Some((status, usage))) => self.told_end(now, id, status, usage),
+            (None, Some((status, usage))) => self.told_end(now, worker.identity, pid, status, usage),
             (None, None) if is_known => {
                 self.feed(
                     now,
                     FleetInput::Worker { id, input: WorkerInput::Died { status: ExitStatus::Taken } },
                 );
-                self.told_end(now, id, ExitStatus::Taken, Usage::default());
+                self.told_end(now, worker.identity, pid, ExitStatus::Taken, Usage::default());
             }
             (None, None) => {
                 self.contacts.remove(&id);
@@ -237,8 +236,11 @@ impl Driver {
         }
     }
 
-    fn told_end(&mut self, now: Instant, id: WorkerId, status: ExitStatus, usage: Usage) {
-        let ended = Ended { status, usage, stderr_tail: Vec::new(), survivors: Arc::default() };
+    fn told_end(&mut self, now: Instant, worker: Identity, pid: i32, status: ExitStatus, usage: Usage) {
+        let Identity { slot, generation, id, .. } = worker;
+        let printer = Printer { slot, generation, worker: id, pid: pid.unsigned_abs() };
+        let stderr_tail = self.known_tail(printer).lines();
+        let ended = Ended { status, usage, stderr_tail, survivors: Arc::default() };
         self.ended(now, id, ended);
     }
 

@@ -306,27 +306,35 @@ impl Driver {
         output: Output,
         awaited: Weak<AwaitedText>,
     ) -> OutputReader {
-        let tail = Tail::default();
-        if let Some(log) = &self.output_log {
-            // Of a worker that is older than this master.
-            tail.begin_with(&log.last_errors_of(printer, Tail::LINES));
-        }
         OutputReader {
             app: Arc::clone(&self.app),
             slot: printer.slot,
             output,
             sinks: LogSinks::of(&self.app, spec.logs.as_ref(), printer),
             log: self.output_log.clone().map(|log| log.by(printer)),
-            tail: Arc::new(tail),
+            tail: Arc::new(self.known_tail(printer)),
             awaited,
             transit: self.transit.by(printer),
         }
     }
 
+    /// What an earlier master has read last of the stderr of one of its workers.
+    pub(super) fn known_tail(&self, printer: Printer) -> Tail {
+        let tail = Tail::default();
+        if let Some(log) = &self.output_log {
+            tail.begin_with(&log.last_errors_of(printer, Tail::LINES));
+        }
+        tail
+    }
+
     /// Writes what an earlier master has read of workers that are gone, and had not written.
     pub(super) fn write_rest(&self) {
         for printer in self.transit.unclaimed(&self.app) {
-            let is_there = self.contacts.get(&printer.worker).is_some_and(|contact| contact.tree.is_some());
+            // Another process of an earlier life of the app may have had the number of this worker.
+            let is_there = self
+                .contacts
+                .get(&printer.worker)
+                .is_some_and(|contact| contact.tree.as_ref().is_some_and(|tree| tree.pid() == printer.pid));
             let edition = self.editions.get(&printer.generation);
             let Some(edition) = edition.or_else(|| self.editions.get(&self.fleet.generation())) else {
                 continue;

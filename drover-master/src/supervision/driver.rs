@@ -169,7 +169,7 @@ async fn next_signal(signals: &mut Option<mpsc::Receiver<Received>>) -> Option<R
 
 pub(super) struct Running {
     pub(super) composite: Composite,
-    /// Whether the start was asked for. Before, what a killed master left is ended.
+    /// Whether the start was asked for, or the end instead. Before the start, what a killed master left is ended.
     pub(super) has_begun: bool,
     pub(super) handle: SupervisorHandle,
     /// Every app, by its number. Whoever looks finds them in the roster of the handle.

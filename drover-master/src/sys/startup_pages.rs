@@ -75,8 +75,9 @@ unsafe extern "C" fn release_of_file(
         };
         let begin = (info.dlpi_addr as usize + addr) & !(page_size - 1);
         let end = (info.dlpi_addr as usize + addr + length).next_multiple_of(page_size);
-        // SAFETY: a private mapping of a file that was never written (no PF_W, and Rust's code has no text relocations): by
-        // madvise(2) the next access finds what the file holds, which is what is there now. The kernel's own (vdso(7)) it refuses.
+        // SAFETY: a private mapping of a file that was never written (no PF_W, and nothing that is loaded has text relocations): by
+        // madvise(2) the next access finds what the file holds, which is what is there now. That holds for the
+        // kernel's own too (vdso(7)).
         unsafe {
             libc::madvise(begin as *mut c_void, end - begin, libc::MADV_DONTNEED);
         }

@@ -64,6 +64,28 @@ fn whoever_follows_goes_on_with_the_next_master_and_misses_nothing() {
     assert_eq!(replaced, 3, "{events:?}");
 }
 
+/// A reading of a pipe is one moment, however many lines it has.
+#[test]
+fn whoever_follows_is_told_nothing_twice_of_many_lines_that_came_at_once() {
+    // As many as fit into the pipe of whoever follows.
+    let script = "echo 1; while [ ! -e burst ]; do sleep 0.02; done; seq 2 3000; exec sleep 1000";
+    let home =
+        Home::up("burst", &format!("[app.a]\ncommand = [\"sh\", \"-c\", \"{script}\"]\nworkers = 1\n"));
+    home.until_ready("a", 1);
+    let mut lines = Follower::of(home.begin(&["logs", "-f", "a"]));
+    lines.has_begun();
+    home.place("burst");
+    let newest = || number_of(&String::from_utf8(home.output_of(&["logs", "-n", "1", "a"]).stdout).unwrap());
+    home.until("the last line", || newest().filter(|newest| *newest == 3000));
+    home.crash();
+    home.run(&["upgrade"]);
+    home.crash();
+    home.end();
+    let lines: Vec<u64> = lines.rest().iter().filter_map(|line| number_of(line)).collect();
+    let expected: Vec<u64> = (1..=3000).collect();
+    assert!(lines == expected, "{} lines, from {:?} to {:?}", lines.len(), lines.first(), lines.last());
+}
+
 /// Of a line `a/0 | 17`.
 fn number_of(line: &str) -> Option<u64> {
     line.trim_end().rsplit(' ').next()?.parse().ok()

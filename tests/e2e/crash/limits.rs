@@ -71,7 +71,7 @@ fn as_nobody_else() -> String {
     format!("setpriv --reuid {NOBODY_ELSE} --regid {NOBODY_ELSE} --clear-groups")
 }
 
-/// The same as root has, who may have as many processes as there are: by somebody who may not. None, where that user can't run it.
+/// Like `Home::up`, but as a user whose processes can be limited; root's can't. None where that user can't run the program.
 fn up_by_somebody(name: &str) -> Option<Home> {
     if !nix::unistd::geteuid().is_root() {
         return Some(Home::up(name, &app(2)));
@@ -89,7 +89,7 @@ fn up_by_somebody(name: &str) -> Option<Home> {
     Some(Home::up_after(name, &app(2), &format!("chown {NOBODY_ELSE} . log; exec {by} \"$0\" \"$@\"")))
 }
 
-/// Sets how many processes its user may have, as far as it makes one; how many those were.
+/// Limits how many processes its user may have when this one makes another; answers the limit before.
 fn limit_processes(pid: u32, to: &str) -> String {
     let limits = fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
     let before = limits.lines().find_map(|line| line.strip_prefix("Max processes")).unwrap();

@@ -1,6 +1,8 @@
 //! What workers have printed before their master died.
 
-use super::home::{Home, workers_of};
+use drover_e2e::harness::is_running;
+
+use super::home::{Home, pids_of, workers_of};
 
 #[test]
 fn what_workers_have_printed_is_shown_by_each_master_and_is_the_evidence_of_their_end() {
@@ -29,7 +31,7 @@ fn what_workers_have_printed_is_shown_by_each_master_and_is_the_evidence_of_thei
 }
 
 #[test]
-fn of_what_is_printed_while_masters_are_killed_each_has_every_line_once() {
+fn each_master_shows_every_line_once_that_was_printed_while_others_were_killed() {
     // In bursts, so that a master is killed while it reads as fast as it can, and while it waits.
     let burst = "seq $i $((i+1999)); i=$((i+2000)); sleep 0.01";
     let script = format!("i=1; while [ ! -e end ]; do {burst}; done; echo $i; exec sleep 1000");
@@ -74,4 +76,26 @@ fn of_what_is_printed_while_masters_are_killed_each_has_every_line_once() {
 /// Of a line `a/0 | 17`.
 fn number_of(line: &str) -> Option<u64> {
     line.rsplit(' ').next()?.parse().ok()
+}
+
+#[test]
+fn a_master_killed_as_it_waits_for_the_last_words_of_a_worker_leaves_them_to_the_next() {
+    // Somebody has its stderr open still, so the master waits for more.
+    let script = "setsid sleep 2 & echo broken >&2; while [ ! -e end ]; do sleep 0.02; done; exit 3";
+    let more =
+        "workers = 1\nstart.min_uptime = \"50ms\"\nrestart.backoff = { initial = \"30s\", jitter = 0 }\n";
+    for _ in 0..4 {
+        let home =
+            Home::up("last words", &format!("[app.a]\ncommand = [\"sh\", \"-c\", \"{script}\"]\n{more}"));
+        let before = home.until_ready("a", 1);
+        let [worker] = pids_of(&before).into_iter().collect::<Vec<_>>()[..] else { panic!("{before}") };
+        home.place("end");
+        home.until("its end", || (!is_running(worker)).then_some(()));
+        home.crash();
+        let ended = home.until_so("it is told", |status| !workers_of(status, "a")[0]["last_exit"].is_null());
+        let exit = &workers_of(&ended, "a")[0]["last_exit"];
+        assert_eq!(exit["stderr_tail"], serde_json::json!(["broken"]), "{exit}");
+        assert_eq!(exit["code"], 3, "{exit}");
+        home.end();
+    }
 }

@@ -29,9 +29,12 @@ use crate::output::{clock, json, message};
 /// Targets each line, as in the master's own output.
 const PREFIX: Style = AnsiColor::Cyan.on_default();
 
-/// How many of the last lines are looked through for what was shown already: as many as may come between two questions to a master, or in the
-/// millisecond in which another one follows it.
+/// How many of the last lines are looked through for what was shown already, at least: as many as may come between two questions to a master.
 const SEEN_TWICE: usize = 1024;
+
+/// By so much, in milliseconds, may a line come behind a later one of another worker. So the next master is asked for lines from so much before
+/// the last one on, and all of that time are looked through, however many they are.
+const BEHIND_MS: u64 = 20;
 
 /// By so much, in milliseconds, may the times of lines of several workers be out of order.
 const LATEST_MS: u64 = 1000;
@@ -90,8 +93,9 @@ async fn follow_on(
             Ok(client) => client,
             Err(status) => return status,
         };
-        // It has the lines of the last one too, if that was upgraded.
-        let since_ms = shown.lines.back().map_or(asked_ms, |line| line.time_ms);
+        // It has the lines of the last one too.
+        let newest_ms = shown.lines.iter().map(|line| line.time_ms).max();
+        let since_ms = newest_ms.map_or(asked_ms, |newest| newest.saturating_sub(BEHIND_MS));
         shown.may_come_again();
         let request = LogsRequest { since_ms: Some(since_ms), ..wish.request(None, true) };
         let lines = match client.logs(request).await {
@@ -124,11 +128,19 @@ impl Shown {
             return Ok(());
         }
         if wish.args.follow {
-            self.lines.drain(..(self.lines.len() + 1).saturating_sub(SEEN_TWICE));
             self.lines.push_back(line.clone());
+            while may_be_dropped(&self.lines) {
+                self.lines.pop_front();
+            }
         }
         wish.print_if_it_matches(line)
     }
+}
+
+/// Whether the first of these does not come again.
+fn may_be_dropped(lines: &VecDeque<LogLine>) -> bool {
+    let (Some(first), Some(last)) = (lines.front(), lines.back()) else { return false };
+    lines.len() > SEEN_TWICE && first.time_ms + BEHIND_MS < last.time_ms
 }
 
 /// The lines of files, those that the master keeps, and then, if asked for, those that come.
@@ -160,7 +172,7 @@ async fn with_files(
         Ok(asked) => asked,
         Err(error) => return report(&error),
     };
-    let mut kept = Vec::new();
+    let mut kept: Vec<LogLine> = Vec::new();
     let status = follow(asked, wish, |line| {
         kept.push(line.clone());
         Ok(())
@@ -175,8 +187,11 @@ async fn with_files(
         return message::written(printed);
     }
     let Some(next) = next else { return ExitStatus::Done };
-    let most = kept.len().saturating_sub(SEEN_TWICE);
-    follow_on(global, wish, next, kept.into_iter().skip(most).collect()).await
+    let mut shown = VecDeque::from(kept);
+    while may_be_dropped(&shown) {
+        shown.pop_front();
+    }
+    follow_on(global, wish, next, shown).await
 }
 
 /// Prints the lines of files and the kept ones that are wanted.

@@ -115,7 +115,7 @@ impl ReadingMaster {
 }
 
 #[tokio::test]
-async fn a_worker_that_has_the_number_of_an_earlier_one_begins_where_it_began_itself() {
+async fn a_worker_that_has_the_number_of_an_earlier_one_does_not_go_on_where_that_one_was() {
     let mut world = Outliving::new();
     let before = OutputLog::held_by(&world.holds);
     let long = LineBlock::whole(&[b'x'; 10_000]);
@@ -138,7 +138,7 @@ async fn a_worker_that_has_the_number_of_an_earlier_one_begins_where_it_began_it
 }
 
 #[tokio::test]
-async fn a_log_that_a_master_before_had_not_begins_with_the_lines_that_come_next() {
+async fn a_log_that_the_master_before_did_not_have_begins_with_the_lines_that_come_next() {
     let mut world = Outliving::new();
     let (worker, mut prints) = io::pipe().unwrap();
     let (transit, outlet) = world.transit();

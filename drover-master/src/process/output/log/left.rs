@@ -24,7 +24,7 @@ struct LeftRecord {
 
 impl OutputLog {
     /// What an earlier master has kept, and what comes from now on, such that another one can go on with it. Without a keeper, and where no
-    /// such memory can be made, of which the log tells, it is lost with this process. Blocks while some megabytes are looked through.
+    /// such memory can be made, which is warned of, it is lost with this process. Blocks while some megabytes are looked through.
     pub(crate) fn held_by(holds: &Holds) -> Self {
         let log = Self::counted_by(holds.tallies());
         match LogMemory::held_by(holds) {
@@ -42,7 +42,7 @@ impl OutputLog {
         let (records, open) = sorted(left);
         let mut kept = self.feed.lock();
         kept.memory = Some(Arc::clone(&memory));
-        // Also of those that are not whole: parts of two lines would be taken for one.
+        // Torn lines count too: a new line of the same number would be taken for the rest of one.
         let newest = records.last().map_or(0, |last| last.head.order);
         kept.orders.fetch_max(newest, Ordering::Relaxed);
         drop(kept);
@@ -101,7 +101,7 @@ fn sorted(left: Vec<LeftChunk>) -> (Vec<LeftRecord>, OpenChunks) {
     for chunk in left {
         let Some(last) = chunk.records.last() else { continue };
         let Some(app) = chunk.app(last).map(Arc::<str>::from) else { continue };
-        let order = last.head.order;
+        let order = (last.head.order, last.head.part);
         let slot = (Arc::clone(&app), last.head.from.slot);
         records.extend(chunk.records.iter().map(|record| LeftRecord {
             app: Arc::clone(&app),
@@ -109,7 +109,7 @@ fn sorted(left: Vec<LeftChunk>) -> (Vec<LeftRecord>, OpenChunks) {
             chunk: chunk.writer.index(),
             text: chunk.text(record),
         }));
-        // Behind a newer one nothing is added to an older one, which would be forgotten later than that.
+        // Nothing is added to a chunk behind which a newer one was begun: it would outlive what is newer than its first lines.
         if open.get(&slot).is_none_or(|(newest, _)| *newest < order) {
             open.insert(slot, (order, chunk.is_open().then_some(chunk.writer)));
         }

@@ -116,7 +116,7 @@ impl LogMemory {
     pub(super) fn take(&self) -> Option<ChunkWriter> {
         let Some(chunk) = self.memory.take() else {
             if !self.is_told.swap(true, Ordering::Relaxed) {
-                tracing::warn!(target: "drover::output", "too many slots print: some of what `drover logs` shows is lost if this master is killed");
+                tracing::warn!(target: "drover::output", "no room, as very many slots print or readers are slow: some of what `drover logs` shows is lost if this master is killed");
             }
             return None;
         };

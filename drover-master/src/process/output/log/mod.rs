@@ -1,6 +1,6 @@
 //! The last of what workers printed, kept for those who ask later.
 //!
-//! Lines that were read at once are kept as one piece, or as some where a keeper holds their memory. Each slot has a
+//! Lines that were read at once are kept as one piece, or as several, where a keeper holds the memory. Each slot has a
 //! share of its own, so that none pushes out another's, and what a slot printed outlives it. Readers pull, each with its own place, as in
 //! the event log.
 
@@ -26,9 +26,6 @@ use super::Stream;
 use crate::feed::Feed;
 use crate::ids::{Generation, SlotIndex, WorkerId};
 use crate::keeper::{Tallies, Tally};
-
-/// How many pieces of a slot are looked at for the last words of a worker: enough for those of two that print in turn, and soon done.
-const LOOK: usize = 512;
 
 /// Who printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -148,9 +145,12 @@ impl AppLog {
     pub(crate) fn last_errors_of(&self, from: Printer, most: usize) -> Vec<Arc<Piece>> {
         let kept = self.feed.lock();
         let Some(ring) = kept.rings.get(&self.app) else { return Vec::new() };
+        if !ring.reached.contains_key(&from) {
+            return Vec::new();
+        }
         // Others of the slot may have printed in between.
-        let recent = ring.newest_of(from.slot).take(LOOK);
-        let own = recent.filter(|piece| piece.from == from && piece.stream == Stream::Stderr);
+        let own =
+            ring.newest_of(from.slot).filter(|piece| piece.from == from && piece.stream == Stream::Stderr);
         let mut last: Vec<_> = own.take(most).map(Arc::clone).collect();
         last.reverse();
         last

@@ -35,7 +35,7 @@ impl AppLog {
             (Some(ring), Some(memory)) => {
                 let new = || Arc::new(Mutex::new(SlotWriter::new(memory, None)));
                 let writer = Arc::clone(ring.writers.entry(from.slot).or_insert_with(new));
-                (Some(writer), ring.reached.remove(&from).unwrap_or_default())
+                (Some(writer), ring.reached.get(&from).copied().unwrap_or_default())
             }
             _ => Default::default(),
         };
