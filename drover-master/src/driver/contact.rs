@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 
 use crate::ids::WorkerId;
 use crate::keeper::Hold;
-use crate::link::{ConnectionId, Outgoing, Token, WorkerAdmission};
+use crate::link::{ConnectionId, Outgoing, RefusalKind, Token, WorkerAdmission};
 use crate::machine::worker::{Identity, Question};
 use crate::notify::{Applied, Notification, NotifyPath, Refusals, Source};
 use crate::process::{AwaitedText, Death, Ended, SpawnFailure, Spawned, Tree};
@@ -102,8 +102,7 @@ pub(super) type HelloAnswer = oneshot::Sender<Result<WorkerAdmission, (RejectCod
 #[derive(Debug)]
 pub(super) struct HandshakeRefusal {
     pub trouble: Arc<str>,
-    /// It can't succeed by trying again.
-    pub is_final: bool,
+    pub kind: RefusalKind,
 }
 
 /// News of a process.

@@ -17,7 +17,9 @@ use super::contact::{HandshakeRefusal, HelloAnswer};
 use crate::bus::Peer;
 use crate::frames::error_frame;
 use crate::ids::WorkerId;
-use crate::link::{ConnectionId, ConnectionNews, LinkNews, Seat, Token, WorkerAdmission, outgoing};
+use crate::link::{
+    ConnectionId, ConnectionNews, LinkNews, RefusalKind, Seat, Token, WorkerAdmission, outgoing,
+};
 use crate::machine::fleet::FleetInput;
 use crate::machine::phase::Phase;
 use crate::machine::worker::{WorkerAction, WorkerInput, WorkerReport};
@@ -45,8 +47,8 @@ impl Driver {
                     self.feed(now, FleetInput::Worker { id, input });
                 }
             }
-            ConnectionNews::Refused { token, peer, trouble, is_final } => {
-                let refusal = HandshakeRefusal { trouble, is_final };
+            ConnectionNews::Refused { token, peer, trouble, kind } => {
+                let refusal = HandshakeRefusal { trouble, kind };
                 let by_token = token.and_then(|token| self.tokens.get(&token).copied());
                 let whose = by_token.or_else(|| peer.and_then(|pid| self.worker_of_process(pid)));
                 match whose.and_then(|id| Some((id, self.contacts.get_mut(&id)?))) {
@@ -105,9 +107,15 @@ impl Driver {
 
     /// A worker was turned away in the handshake.
     pub(super) fn refused(&mut self, now: Instant, id: WorkerId, refusal: HandshakeRefusal) {
-        let HandshakeRefusal { trouble, is_final } = refusal;
+        let HandshakeRefusal { trouble, kind } = refusal;
+        let tree = self.contacts.get(&id).and_then(|contact| contact.tree.as_ref());
+        if kind == RefusalKind::Silent && tree.is_some_and(|tree| tree.has_ended()) {
+            // It died before it could say anything, as while there was no master: its end tells that.
+            return;
+        }
         // Its own first word can't be understood, so it will never be ready: better told now than at the deadline.
-        let never = is_final && self.fleet.worker(id).is_some_and(|worker| worker.phase() == Phase::Starting);
+        let never = kind == RefusalKind::Final
+            && self.fleet.worker(id).is_some_and(|worker| worker.phase() == Phase::Starting);
         let input = if never {
             WorkerInput::ProtocolBroken { trouble }
         } else {

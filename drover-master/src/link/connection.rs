@@ -19,7 +19,7 @@ use tokio_util::codec::FramedRead;
 use super::Token;
 use super::carry::{Admitted, carry};
 use super::drained::Drained;
-use super::news::{ConnectionId, ConnectionNews, LinkNews, NewsSender, WorkerAdmission};
+use super::news::{ConnectionId, ConnectionNews, LinkNews, NewsSender, RefusalKind, WorkerAdmission};
 use crate::patience::within;
 use crate::sentence::sentence;
 
@@ -85,7 +85,7 @@ impl Handshake {
                 self.user
             );
             let refusal = Refusal { code: RejectCode::PermissionDenied, message, spoken: SPOKEN };
-            return self.refuse(writer, None, peer, refusal, false).await;
+            return self.refuse(writer, None, peer, refusal, RefusalKind::Open).await;
         }
         let mut frames = FramedRead::with_capacity(
             Drained(reader),
@@ -97,21 +97,21 @@ impl Handshake {
             Some(Some(Ok(hello))) => hello,
             Some(Some(Err(error))) => {
                 let refusal = malformed(format!("the first frame is not a Hello: {}", sentence(&error)));
-                return self.refuse(writer, None, peer, refusal, true).await;
+                return self.refuse(writer, None, peer, refusal, RefusalKind::Final).await;
             }
             Some(None) => {
                 let refusal = malformed("it closed its connection without a Hello".to_owned());
-                return self.refuse(writer, None, peer, refusal, false).await;
+                return self.refuse(writer, None, peer, refusal, RefusalKind::Silent).await;
             }
             None => {
                 let refusal = malformed(format!("no Hello within {HELLO_TIMEOUT:?} of connecting"));
-                return self.refuse(writer, None, peer, refusal, false).await;
+                return self.refuse(writer, None, peer, refusal, RefusalKind::Open).await;
             }
         };
         let shown = Some(hello.token.as_str()).filter(|token| !token.is_empty()).map(Token::from);
         let claim = match MasterSide::new(SPOKEN).hello_received(hello) {
             Ok(claim) => claim,
-            Err(refusal) => return self.refuse(writer, shown, peer, refusal, true).await,
+            Err(refusal) => return self.refuse(writer, shown, peer, refusal, RefusalKind::Final).await,
         };
         let (answer, answered) = oneshot::channel();
         let token = Token::from(claim.token());
@@ -136,7 +136,7 @@ impl Handshake {
                 Some((frames.into_inner().0, writer, Admitted { outgoing, seat }))
             }
             Ok(Err((code, message))) => {
-                self.refuse(writer, None, peer, claim.refuse(code, message), false).await
+                self.refuse(writer, None, peer, claim.refuse(code, message), RefusalKind::Open).await
             }
             Err(_) => None,
         }
@@ -148,12 +148,12 @@ impl Handshake {
         token: Option<Token>,
         peer: Option<u32>,
         refusal: Refusal,
-        is_final: bool,
+        kind: RefusalKind,
     ) -> Option<T> {
         // The driver tells it as an event, with a name and a bound.
         tracing::debug!(target: "drover::protocol", connection = self.news.id.0, peer, reason = %refusal, "connection refused");
         let trouble = refusal.message.as_str().into();
-        self.news.tell(ConnectionNews::Refused { token, peer, trouble, is_final }).await;
+        self.news.tell(ConnectionNews::Refused { token, peer, trouble, kind }).await;
         // The peer may be gone already, or never have read; either way it is over.
         let _ = send(&mut writer, &refusal.to_reply()).await;
         None

@@ -22,7 +22,7 @@ mod words;
 
 pub(crate) use directory::Directory;
 pub use directory_error::DirectoryError;
-pub(crate) use news::{ConnectionId, ConnectionNews, LinkNews, WorkerAdmission};
+pub(crate) use news::{ConnectionId, ConnectionNews, LinkNews, RefusalKind, WorkerAdmission};
 pub(crate) use own_place::{marked_places, own_place};
 pub(crate) use seat::Seat;
 pub(crate) use server::{LinkServer, Outgoing, outgoing};

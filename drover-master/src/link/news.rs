@@ -23,6 +23,17 @@ pub(crate) struct LinkNews {
     pub news: ConnectionNews,
 }
 
+/// What a failed handshake says of the peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RefusalKind {
+    /// It may succeed by trying again.
+    Open,
+    /// It can't.
+    Final,
+    /// Its connection ended before it said anything.
+    Silent,
+}
+
 /// What happened on a connection.
 #[derive(Debug)]
 pub(crate) enum ConnectionNews {
@@ -44,8 +55,7 @@ pub(crate) enum ConnectionNews {
         /// The process at the other end, as the kernel says.
         peer: Option<u32>,
         trouble: Arc<str>,
-        /// Whether the peer can't succeed by trying again.
-        is_final: bool,
+        kind: RefusalKind,
     },
     /// The worker said something. `taken`: dropped when that has had its effect, for what has to precede the frames after it.
     Said { said: WorkerReport, seq: u64, taken: Option<oneshot::Sender<()>> },

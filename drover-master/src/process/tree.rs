@@ -129,6 +129,12 @@ impl Tree {
         pidfd_signal(self.pidfd.as_fd(), signal.number())
     }
 
+    /// Whether the process itself has ended (`pidfd_open(2)`: it is readable then), also if nobody knows yet.
+    pub(crate) fn has_ended(&self) -> bool {
+        let mut ready = [PollFd::new(self.pidfd.as_fd(), PollFlags::POLLIN)];
+        nix::poll::poll(&mut ready, PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
+    }
+
     /// The signal that has stopped the process itself, if it is stopped.
     pub(crate) fn stopped_by(&self) -> Option<Signal> {
         stopped_by(self.pidfd.as_fd()).map(Signal::of_kernel)
