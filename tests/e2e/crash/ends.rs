@@ -60,6 +60,32 @@ fn ends_of_workers_while_there_is_no_master_are_told_with_code_signal_and_cpu_ti
     home.end();
 }
 
+/// What waits in the socket's queue then is the connection of a dead process that had no time to say anything.
+#[test]
+fn a_worker_that_has_connected_and_died_while_there_is_no_master_is_told_by_its_end_alone() {
+    let script = "import os, socket, time\n\
+                  while not os.path.exists('end'): time.sleep(0.02)\n\
+                  socket.socket(socket.AF_UNIX).connect(os.environ['DROVER_SOCKET'])\n\
+                  os._exit(42)\n";
+    if std::process::Command::new("python3").arg("--version").output().is_err() {
+        return drover_e2e::complain("SKIPPED: there is no python3 on this machine");
+    }
+    let toml = "[app.a]\ncommand = [\"python3\", \"worker.py\"]\nworkers = 1\nprotocol = \"drover\"\n";
+    let mut home = Home::up_after("silent", toml, &format!("printf %s \"{script}\" > worker.py"));
+    let before = home.until_so("a worker", |status| !workers_of(status, "a")[0]["pid"].is_null());
+    let worker = number(&workers_of(&before, "a")[0]["pid"]);
+    let master = number(&before["master"]["pid"]);
+    signal(home.keeper(), Signal::SIGSTOP);
+    signal(master, Signal::SIGKILL);
+    home.place("end");
+    home.until("the ends", || (!is_running(master) && !is_running(worker)).then_some(()));
+    signal(home.keeper(), Signal::SIGCONT);
+    home.is_over(1);
+    let log = home.log();
+    assert!(log.contains("exited with code 42 while starting"), "{log}");
+    assert!(!log.contains("without a Hello"), "{log}");
+}
+
 #[test]
 fn whatever_ends_a_master_another_one_goes_on() {
     let toml = "[app.a]\ncommand = [\"sleep\", \"1000\"]\nworkers = 2\nstart.min_uptime = \"50ms\"\n";
