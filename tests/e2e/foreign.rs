@@ -31,7 +31,7 @@ fn answer_of(master: &Master) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_python_worker_of_the_protocols_page_lives_a_whole_life() {
     if Command::new("python3").arg("--version").output().is_err() {
-        drover_e2e::complain("SKIPPED: there is no python3 on this machine");
+        drover_e2e::complain("SKIPPED: python3 is not installed");
         return;
     }
     let dir = tempfile::tempdir().unwrap();

@@ -164,7 +164,7 @@ async fn a_stop_does_not_wait_for_a_check_that_hangs() {
 #[tokio::test]
 async fn an_unmodified_server_is_ready_once_it_has_printed_its_line_and_so_is_each_one_after_it() {
     if std::process::Command::new("python3").arg("--version").output().is_err() {
-        drover_e2e::complain("SKIPPED: there is no python3 on this machine");
+        drover_e2e::complain("SKIPPED: python3 is not installed");
         return;
     }
     let (dir, printed) = (tempfile::tempdir().unwrap(), Captured::default());

@@ -214,7 +214,7 @@ async fn a_worker_that_may_not_be_signalled_is_reaped_and_started_again() {
     let python = fs::canonicalize("/usr/bin/python3");
     let Ok(python) = python else {
         assert!(std::env::var_os("CI").is_none(), "there is no python3, which CI has to have");
-        drover_e2e::complain("SKIPPED: there is no python3 on this machine");
+        drover_e2e::complain("SKIPPED: python3 is not installed");
         return;
     };
     let (_dir, python) = within_reach(python.to_str().unwrap());

@@ -33,10 +33,10 @@ pub(crate) fn release_all_file_pages() {
 
 fn release(with_libraries: bool) {
     let Some(page_size) = page_size() else { return };
-    let mut which = FilePages { page_size, with_libraries };
+    let mut pages = FilePages { page_size, with_libraries };
     // SAFETY: the callback matches the type, and the pointer lives until the call returns.
     unsafe {
-        libc::dl_iterate_phdr(Some(release_of_file), (&raw mut which).cast());
+        libc::dl_iterate_phdr(Some(release_of_file), (&raw mut pages).cast());
     }
 }
 
@@ -58,10 +58,10 @@ pub(crate) fn release_free_heap() {
 unsafe extern "C" fn release_of_file(
     info: *mut libc::dl_phdr_info,
     _size: libc::size_t,
-    which: *mut c_void,
+    pages: *mut c_void,
 ) -> c_int {
-    // SAFETY: dl_iterate_phdr(3) hands a valid record to read from, and `release` the pointer to its own.
-    let (info, &FilePages { page_size, with_libraries }) = unsafe { (&*info, &*which.cast::<FilePages>()) };
+    // SAFETY: dl_iterate_phdr(3) hands a valid record to read from, and `release` passes a pointer to its `FilePages`.
+    let (info, &FilePages { page_size, with_libraries }) = unsafe { (&*info, &*pages.cast::<FilePages>()) };
     // SAFETY: as many headers as it says, valid as long as the program is loaded.
     let headers = unsafe { std::slice::from_raw_parts(info.dlpi_phdr, usize::from(info.dlpi_phnum)) };
     // Backwards: the headers lie in the first part, and to read them brings that back.

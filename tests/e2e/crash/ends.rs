@@ -68,7 +68,7 @@ fn a_worker_that_has_connected_and_died_while_there_is_no_master_is_told_by_its_
                   socket.socket(socket.AF_UNIX).connect(os.environ['DROVER_SOCKET'])\n\
                   os._exit(42)\n";
     if std::process::Command::new("python3").arg("--version").output().is_err() {
-        return drover_e2e::complain("SKIPPED: there is no python3 on this machine");
+        return drover_e2e::complain("SKIPPED: python3 is not installed");
     }
     let toml = "[app.a]\ncommand = [\"python3\", \"worker.py\"]\nworkers = 1\nprotocol = \"drover\"\n";
     let mut home = Home::up_after("silent", toml, &format!("printf %s \"{script}\" > worker.py"));

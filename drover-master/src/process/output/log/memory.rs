@@ -232,7 +232,7 @@ impl SlotWriter {
         Self { memory, open }
     }
 
-    /// Lays down the first of these lines, as many as there is room for at once. None: there is no room at all.
+    /// Lays down as many of these lines, from the first on, as one chunk has room for. None: no chunk is free.
     pub(super) fn lay(
         &mut self,
         app: &str,

@@ -83,7 +83,7 @@ fn read(bytes: &[u8], at: usize) -> Option<LaidRecord> {
     }
     let [lengths, flags, order, nanos, count, end, worker, place, generation] = words;
     let ([name, text], [slot, pid], [flags, part]) = (halves(lengths), halves(place), halves(flags));
-    // There is no app without a name: these are zeros.
+    // Every app has a name, so these bytes are zeros and not a record.
     if name == 0 {
         return None;
     }
